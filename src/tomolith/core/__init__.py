@@ -1,0 +1,25 @@
+"""The core types: small frozen values that every room shares."""
+
+from tomolith.core.box import Box
+from tomolith.core.grid import Grid
+from tomolith.core.intensity import IntensityStats, Normalisation
+from tomolith.core.labelmap import LabelMap
+from tomolith.core.measurement import Measurement
+from tomolith.core.provenance import Provenance
+from tomolith.core.schema import PRESETS, ClassSchema, LabelClass
+from tomolith.core.volume import ArrayLike, Volume
+
+__all__ = [
+    "PRESETS",
+    "ArrayLike",
+    "Box",
+    "ClassSchema",
+    "Grid",
+    "IntensityStats",
+    "LabelClass",
+    "LabelMap",
+    "Measurement",
+    "Normalisation",
+    "Provenance",
+    "Volume",
+]

@@ -1,0 +1,72 @@
+"""Where a result comes from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+
+def code_version() -> str:
+    """Return the installed version of tomolith."""
+    try:
+        return version("tomolith")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which step made something, from what, with which settings and code.
+
+    Parameters
+    ----------
+    step
+        Name of the step.
+    inputs
+        What went in: file names with their fingerprints, or names of results.
+    settings_hash
+        Hash of the settings (see :func:`tomolith.config.settings_hash`).
+    code_version
+        Version of tomolith.
+    created_utc
+        Time of creation, ISO 8601. Never part of a hash.
+    seed
+        Random seed, where there is one.
+
+    Examples
+    --------
+    >>> p = Provenance.now("predict", inputs=("scan-0",), settings_hash="00ff")
+    >>> Provenance.from_dict(p.to_dict()) == p
+    True
+    """
+
+    step: str
+    inputs: tuple[str, ...] = ()
+    settings_hash: str = ""
+    code_version: str = ""
+    created_utc: str = ""
+    seed: int | None = None
+
+    @classmethod
+    def now(
+        cls,
+        step: str,
+        *,
+        inputs: tuple[str, ...] = (),
+        settings_hash: str = "",
+        seed: int | None = None,
+    ) -> Provenance:
+        """Return the provenance of something made now by this code."""
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(step, inputs, settings_hash, code_version(), created, seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON or YAML."""
+        return {**asdict(self), "inputs": list(self.inputs)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Provenance:
+        """Read what :meth:`to_dict` wrote."""
+        return cls(**{**values, "inputs": tuple(values.get("inputs", ()))})
