@@ -1,0 +1,177 @@
+"""The recipe: one optional section per step; one YAML file describes a study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from tomolith.app.recipe_file import apply_overrides, expand_path, load_yaml
+from tomolith.config import Settings, parse_settings
+from tomolith.core import ClassSchema
+from tomolith.errors import InputError, RecipeError
+from tomolith.learn.settings import PredictSettings, TrainSettings
+from tomolith.measure.evaluate import EvaluateSettings
+from tomolith.measure.quantify import MeasureSettings
+from tomolith.phantom.settings import PhantomSettings
+from tomolith.prepare.import_scan import ImportSettings
+from tomolith.report.settings import ReportSettings
+
+
+class TrainSection(TrainSettings):
+    """Section ``train``: the settings of training, and what to train on."""
+
+    model: str = Field("default", description="Name of the model, a folder under models/.")
+    scans: tuple[str, ...] | None = Field(
+        None, description="Scans to train on; all scans that carry the labels if left out."
+    )
+    labels: str = Field("truth", description="Name of the label map to learn from.")
+
+
+class PredictSection(PredictSettings):
+    """Section ``predict``: the settings of prediction, the model, and the scans."""
+
+    model: str = Field(
+        "default", description="Name of a model of this study, or path of a model folder."
+    )
+    scans: tuple[str, ...] | None = Field(
+        None, description="Scans to segment; all scans of the study if left out."
+    )
+    labels: str = Field("prediction", description="Name under which the label map is stored.")
+
+
+class EvaluateSection(EvaluateSettings):
+    """Section ``evaluate``: the metrics, and which label maps are compared."""
+
+    truth: str = Field("truth", description="Name of the label map that is right.")
+
+
+class MeasureSection(MeasureSettings):
+    """Section ``measure``: the quantities, and which label maps are measured."""
+
+    labels: str = Field("prediction", description="Name of the label map to measure.")
+
+
+class Recipe(Settings):
+    """A study: its name, its classes, and one optional section per step.
+
+    Examples
+    --------
+    >>> recipe = Recipe.model_validate({"name": "cell-7", "classes": "li-binary", "train": {}})
+    >>> recipe.schema_.names
+    ('background', 'lithium')
+    >>> recipe.active_steps
+    ('train',)
+    """
+
+    name: str = Field(description="Name of the study; used in titles.")
+    study: str = Field(".", description="Folder of the results, relative to the recipe.")
+    classes: str | list[Any] = Field(
+        description="Class schema: a preset, or a list of names or of {name, value, colour, role}."
+    )
+    phantom: PhantomSettings | None = None
+    import_: ImportSettings | None = Field(None, alias="import")
+    train: TrainSection | None = None
+    predict: PredictSection | None = None
+    evaluate: EvaluateSection | None = None
+    measure: MeasureSection | None = None
+    report: ReportSettings | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_text(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("a name of at least one letter")
+        return value
+
+    @property
+    def schema_(self) -> ClassSchema:
+        """The class schema of the study."""
+        return ClassSchema.from_recipe(self.classes)
+
+    def section(self, step: str) -> Settings | None:
+        """Return the settings of ``step``; ``None`` where the recipe leaves it out."""
+        section: Settings | None = getattr(self, "import_" if step == "import" else step)
+        return section
+
+    @property
+    def active_steps(self) -> tuple[str, ...]:
+        """Steps that the recipe has a section for, in the order in which they run."""
+        return tuple(step for step in section_names() if self.section(step) is not None)
+
+
+def section_names() -> tuple[str, ...]:
+    """Return the names of the recipe's sections, in the order in which steps run."""
+    outer = {"name", "study", "classes"}
+    fields = Recipe.model_fields.items()
+    return tuple(field.alias or name for name, field in fields if name not in outer)
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and validate a recipe file; relative paths become absolute.
+
+    Parameters
+    ----------
+    path
+        The YAML file.
+    overrides
+        ``section.key=value`` strings, applied before validation.
+
+    Raises
+    ------
+    RecipeError
+        Anything in the file is unknown, missing or not acceptable.
+    """
+    values = apply_overrides(load_yaml(path), overrides)
+    for step in section_names():
+        if step in values and values[step] is None:  # 'report:' alone means all defaults
+            values[step] = {}
+    _expand_paths(values, path.resolve().parent)
+    recipe = parse_settings(Recipe, values, where=str(path))
+    try:
+        _ = recipe.schema_
+    except InputError as error:
+        raise RecipeError(
+            f"'classes': {error.found}", expected=error.expected, where=path, mend=error.mend
+        ) from None
+    _check(recipe, path)
+    return recipe
+
+
+def _expand_paths(values: dict[str, Any], folder: Path) -> None:
+    """Make the paths of the inputs absolute, in place."""
+    section = values.get("import")
+    entries = section.get("scans") if isinstance(section, dict) else None
+    for entry in entries if isinstance(entries, list) else []:
+        if not isinstance(entry, dict):
+            continue
+        labels = entry.get("labels")
+        for holder in (entry, labels):
+            if isinstance(holder, dict) and isinstance(holder.get("path"), str):
+                holder["path"] = expand_path(holder["path"], folder)
+    predict = values.get("predict")
+    if isinstance(predict, dict) and "/" in str(predict.get("model", "")):
+        predict["model"] = expand_path(str(predict["model"]), folder)
+
+
+def _check(recipe: Recipe, path: Path) -> None:
+    """Refuse combinations of sections that cannot work together."""
+    if not recipe.active_steps:
+        raise RecipeError(
+            "the recipe has no step", expected=f"one of {', '.join(section_names())}", where=path
+        )
+    if recipe.predict and not recipe.train and "/" not in recipe.predict.model:
+        raise RecipeError(
+            f"'predict' asks for the model '{recipe.predict.model}', which no step trains",
+            where=path,
+            mend="add 'train:', or give 'predict.model' the path of a model folder",
+        )
+    if recipe.predict and recipe.train and "/" not in recipe.predict.model:
+        if recipe.predict.model != recipe.train.model:
+            raise RecipeError(
+                f"'predict.model' is '{recipe.predict.model}'",
+                expected=f"the model that is trained, '{recipe.train.model}', or a folder",
+                where=path,
+            )

@@ -1,0 +1,78 @@
+"""Run the steps of a recipe that are out of date, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tomolith.app.steps import STEPS
+from tomolith.app.steps.base import DoneMark, Step, is_done, run_step
+from tomolith.app.study import Study
+from tomolith.store.locks import lock
+
+Say = Callable[[str], None]
+
+
+def run_study(study: Study, *, say: Say, until: str | None = None) -> None:
+    """Run every step that is out of date.
+
+    Parameters
+    ----------
+    study
+        The recipe and its folder.
+    say
+        Called with one line before and after each step.
+    until
+        Name of the last step to run; all if left out.
+
+    Raises
+    ------
+    TomolithError
+        A step could not be finished. What is done stays done; running again
+        goes on from there.
+    LockedError
+        Another process works on this study.
+    """
+    study.prepare()
+    with lock(study.private, f"run {study.recipe.name}"):
+        for name in study.recipe.active_steps:
+            _run_if_needed(STEPS[name], study, say)
+            if name == until:
+                break
+
+
+def run_one(study: Study, step: str, *, say: Say) -> None:
+    """Run one step, whether or not it is out of date."""
+    study.prepare()
+    with lock(study.private, f"{step} {study.recipe.name}"):
+        say(_title(step))
+        say(_outcome(run_step(STEPS[step], study)))
+
+
+def _run_if_needed(step: Step, study: Study, say: Say) -> None:
+    if is_done(step, study):
+        mark = DoneMark.read(study, step.name)
+        say(f"{step.name:<9} up to date: {mark.summary if mark else ''}")
+        return
+    say(_title(step.name))
+    say(_outcome(run_step(step, study)))
+
+
+def _title(step: str) -> str:
+    return f"{step:<9} …"
+
+
+def _outcome(mark: DoneMark) -> str:
+    return f"{mark.step:<9} {mark.summary} ({duration(mark.seconds)})"
+
+
+def duration(seconds: float) -> str:
+    """Return a time span as people say it.
+
+    Examples
+    --------
+    >>> duration(3.21), duration(185)
+    ('3.2 s', '3 min 05 s')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"

@@ -1,0 +1,175 @@
+"""What a step is to the command line, and when it is out of date."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from tomolith.app.study import Study
+from tomolith.config import settings_hash
+from tomolith.core.provenance import code_version
+from tomolith.errors import IncompleteError, RecipeError
+from tomolith.store.atomic import write_text
+
+
+class Step(Protocol):
+    """One verb of tomolith: a recipe section, a command and a Python function.
+
+    Attributes
+    ----------
+    name
+        The verb.
+    summary
+        One line for ``--help``.
+    function
+        ``module:name`` of the function that does the work.
+    after
+        Steps whose results this one reads.
+    """
+
+    name: str
+    summary: str
+    function: str
+    after: tuple[str, ...]
+
+    def inputs(self, study: Study) -> tuple[str, ...]:
+        """Return fingerprints of what is read from outside the study."""
+
+    def outputs(self, study: Study) -> tuple[Path, ...]:
+        """Return the files and folders that must exist once the step is done."""
+
+    def describe(self, study: Study) -> tuple[str, ...]:
+        """Open every input and return what ``tomolith check`` shows."""
+
+    def run(self, study: Study) -> str:
+        """Do the work; return one line that says what came out."""
+
+
+class ScanMaker(Step, Protocol):
+    """A step that brings scans into the study."""
+
+    def scan_ids(self, study: Study) -> tuple[str, ...]:
+        """Return the identifiers of the scans that it brings."""
+
+
+@dataclass(frozen=True)
+class DoneMark:
+    """What is written when a step has finished."""
+
+    step: str
+    key: str
+    summary: str
+    started_utc: str
+    finished_utc: str
+    seconds: float
+    code_version: str
+    settings: dict[str, Any]
+    overrides: list[str]
+
+    @staticmethod
+    def path(study: Study, step: str) -> Path:
+        """Return where the mark of ``step`` lies."""
+        return study.private / "steps" / f"{step}.json"
+
+    @classmethod
+    def read(cls, study: Study, step: str) -> DoneMark | None:
+        """Return the mark of ``step``; ``None`` where there is no readable one."""
+        try:
+            return cls(**json.loads(cls.path(study, step).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+def step_key(step: Step, study: Study) -> str:
+    """Return the hash of all that the step's result depends on."""
+    from tomolith.app.steps import STEPS
+
+    section = study.recipe.section(step.name)
+    upstream = [
+        step_key(STEPS[name], study) for name in step.after if study.recipe.section(name)
+    ]
+    return settings_hash(
+        step.name,
+        section,
+        study.schema.to_dict(),
+        list(step.inputs(study)),
+        upstream,
+        code_version(),
+    )
+
+
+def is_done(step: Step, study: Study) -> bool:
+    """Tell whether the step's result is there and up to date."""
+    mark = DoneMark.read(study, step.name)
+    if mark is None or mark.key != step_key(step, study):
+        return False
+    return all(path.exists() for path in step.outputs(study))
+
+
+def run_step(step: Step, study: Study) -> DoneMark:
+    """Run one step and leave its done mark.
+
+    Raises
+    ------
+    RecipeError
+        The recipe has no section for it.
+    IncompleteError
+        A step that it needs is not done, or is out of date.
+    """
+    from tomolith.app.steps import STEPS
+
+    section = study.recipe.section(step.name)
+    if section is None:
+        raise RecipeError(
+            f"the recipe has no section '{step.name}'",
+            where=study.recipe_path,
+            mend=f"add '{step.name}:' (alone, it stands for all defaults)",
+        )
+    for name in step.after:
+        if study.recipe.section(name) and not is_done(STEPS[name], study):
+            raise IncompleteError(
+                f"'{step.name}' needs the result of '{name}', which is not there or out of date",
+                where=study.root,
+                mend=f"tomolith run {study.recipe_path}",
+            )
+    mark_path = DoneMark.path(study, step.name)
+    mark_path.unlink(missing_ok=True)
+    started, clock = _now(), time.monotonic()
+    key = step_key(step, study)
+    summary = step.run(study)
+    mark = DoneMark(
+        step=step.name,
+        key=key,
+        summary=summary,
+        started_utc=started,
+        finished_utc=_now(),
+        seconds=round(time.monotonic() - clock, 2),
+        code_version=code_version(),
+        settings=section.model_dump(mode="json"),
+        overrides=list(study.overrides),
+    )
+    write_text(mark_path, json.dumps(asdict(mark), indent=1))
+    return mark
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def fingerprint(path: Path) -> str:
+    """Return name, size and time of a file, or of every file of a folder.
+
+    A path that does not exist gives its name alone: opening it gives the error.
+    """
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.is_file())
+    elif path.exists():
+        files = [path]
+    else:
+        files = sorted(path.parent.glob(path.name)) if path.parent.is_dir() else []
+    facts = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    return f"{path} {settings_hash(facts)}"

@@ -1,0 +1,84 @@
+"""The step ``train``: a network from a few labelled slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tomolith.app.study import Study
+from tomolith.errors import InputError
+
+if TYPE_CHECKING:
+    from tomolith.learn.sampling import Example
+
+
+class TrainStep:
+    """Train a network on the labelled slices."""
+
+    name = "train"
+    summary = "Train a network on the labelled slices."
+    function = "tomolith.learn.train:train"
+    after = ("phantom", "import")
+
+    def inputs(self, study: Study) -> tuple[str, ...]:
+        """Return nothing: only scans of the study are read."""
+        return ()
+
+    def outputs(self, study: Study) -> tuple[Path, ...]:
+        """Return the files of the model."""
+        folder = self._folder(study)
+        return tuple(folder / name for name in ("weights.safetensors", "model.yaml", "split.json"))
+
+    def describe(self, study: Study) -> tuple[str, ...]:
+        """Say what would be trained."""
+        section = study.recipe.train
+        scans = study.chosen_scans(section.scans, key="train.scans")
+        return (
+            f"network {section.network.name}, loss {section.loss.name}, "
+            f"labels '{section.labels}' of {len(scans)} scans",
+        )
+
+    def run(self, study: Study) -> str:
+        """Train, and leave the model under ``models/``."""
+        from tomolith.learn.train import train
+
+        section = study.recipe.train
+        examples = training_examples(study)
+        result = train(examples, section, self._folder(study), schema=study.schema)
+        return f"{section.network.name}, validation mean IoU {result.validation_iou:.3f}"
+
+    def _folder(self, study: Study) -> Path:
+        return study.root / "models" / study.recipe.train.model
+
+
+def training_examples(study: Study) -> list[Example]:
+    """Return the labelled scans that ``train`` learns from.
+
+    Raises
+    ------
+    InputError
+        No scan carries the labels, or a scan named in the recipe does not.
+    """
+    from tomolith.learn.sampling import Example
+
+    section = study.recipe.train
+    examples = []
+    for scan_id in study.chosen_scans(section.scans, key="train.scans"):
+        scan = study.scan(scan_id)
+        if section.labels not in scan.label_names():
+            if section.scans:
+                raise InputError(
+                    f"the scan '{scan_id}' has no label map '{section.labels}'",
+                    expected=f"one of {', '.join(scan.label_names()) or 'none'}",
+                    where=scan.path,
+                )
+            continue
+        labels = scan.labels(section.labels)
+        examples.append(Example(scan_id, scan.image, labels, scan.stats))
+    if not examples:
+        raise InputError(
+            f"no scan has a label map '{section.labels}' to learn from",
+            where=study.scans_folder,
+            mend="give 'labels:' to at least one entry of 'import.scans'",
+        )
+    return examples

@@ -1,0 +1,123 @@
+"""A study on disk: where the results of a recipe lie."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomolith.app.recipe import Recipe, load_recipe
+from tomolith.core import ClassSchema
+from tomolith.errors import InputError
+from tomolith.store.atomic import disk_errors, write_bytes
+from tomolith.store.scan import Scan
+
+
+@dataclass(frozen=True)
+class Study:
+    """A recipe and the folder that its results go to.
+
+    Parameters
+    ----------
+    recipe
+        The validated recipe.
+    recipe_path
+        The file it was read from.
+    overrides
+        ``section.key=value`` overrides that were applied.
+    """
+
+    recipe: Recipe
+    recipe_path: Path
+    overrides: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, recipe_path: Path, overrides: Sequence[str] = ()) -> Study:
+        """Read a recipe (or the ``recipe.yaml`` of a study folder)."""
+        path = recipe_path / "recipe.yaml" if recipe_path.is_dir() else recipe_path
+        return cls(load_recipe(path, overrides), path.resolve(), tuple(overrides))
+
+    @property
+    def root(self) -> Path:
+        """Folder of the results."""
+        return (self.recipe_path.parent / self.recipe.study).resolve()
+
+    @property
+    def schema(self) -> ClassSchema:
+        """The class schema of the study."""
+        return self.recipe.schema_
+
+    @property
+    def scans_folder(self) -> Path:
+        """Folder of the OME-Zarr groups, one per scan."""
+        return self.root / "scans"
+
+    @property
+    def measurements(self) -> Path:
+        """Folder of the tables."""
+        return self.root / "measurements"
+
+    @property
+    def private(self) -> Path:
+        """Folder of marks, locks and journals."""
+        return self.root / ".tomolith"
+
+    def scan_path(self, scan_id: str) -> Path:
+        """Return where the scan called ``scan_id`` is stored."""
+        return self.scans_folder / f"{scan_id}.zarr"
+
+    def scan_ids(self) -> tuple[str, ...]:
+        """Return the scans this recipe makes or imports, in its order."""
+        from tomolith.app.steps import STEPS
+
+        makers = [STEPS[name] for name in ("phantom", "import") if self.recipe.section(name)]
+        return tuple(scan_id for step in makers for scan_id in step.scan_ids(self))
+
+    def scan(self, scan_id: str) -> Scan:
+        """Open a stored scan."""
+        return Scan.open(self.scan_path(scan_id))
+
+    def chosen_scans(self, chosen: Sequence[str] | None, *, key: str) -> tuple[str, ...]:
+        """Return the scans named under ``key``, or all where none are named.
+
+        Raises
+        ------
+        InputError
+            A scan is named that the study does not have.
+        """
+        known = self.scan_ids()
+        for scan_id in chosen or ():
+            if scan_id not in known:
+                raise InputError(
+                    f"'{key}' names the scan '{scan_id}'",
+                    expected=f"one of {', '.join(known)}",
+                    where=self.recipe_path,
+                )
+        return tuple(chosen) if chosen else known
+
+    def model_folder(self) -> Path:
+        """Return the folder of the model that ``predict`` uses."""
+        name = self.recipe.predict.model if self.recipe.predict else "default"
+        return Path(name) if "/" in name else self.root / "models" / name
+
+    def prepare(self) -> None:
+        """Make the study folder and put a copy of the recipe there.
+
+        Raises
+        ------
+        DiskError
+            The folder cannot be made or written.
+        """
+        with disk_errors(self.root):
+            self.private.mkdir(parents=True, exist_ok=True)
+            copy = self.root / "recipe.yaml"
+            if copy.resolve() != self.recipe_path:
+                write_bytes(copy, self.recipe_path.read_bytes())
+
+    def free_bytes(self) -> int:
+        """Return the free space on the disk that the study lies on."""
+        folder = self.root
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free

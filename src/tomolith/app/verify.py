@@ -1,0 +1,70 @@
+"""``tomolith verify``: is every result of a study whole?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tomolith.app.steps import STEPS
+from tomolith.app.steps.base import DoneMark, is_done
+from tomolith.app.study import Study
+from tomolith.config import progress
+from tomolith.errors import IncompleteError, IntegrityError
+from tomolith.store.integrity import verify_scan
+
+
+def verify_study(path: Path) -> str:
+    """Read every stored chunk back and compare the done marks with the recipe.
+
+    Returns
+    -------
+    str
+        One line that says what was found whole.
+
+    Raises
+    ------
+    IntegrityError
+        A result is damaged; every damaged one is named.
+    IncompleteError
+        Nothing is damaged, but a step is not done or out of date.
+    """
+    study = Study.load(path)
+    scan_ids = [i for i in study.scan_ids() if study.scan_path(i).exists()]
+    problems = []
+    with progress("verify", total=len(scan_ids)) as bar:
+        for scan_id in scan_ids:
+            problems += verify_scan(study.scan_path(scan_id))
+            bar.advance(note=scan_id)
+    problems_text = [f"{p.path}: {p.what}" for p in problems] + _model_problems(study)
+    if problems_text:
+        raise IntegrityError(
+            f"{len(problems_text)} results are damaged or unfinished:\n    "
+            + "\n    ".join(problems_text),
+            where=study.root,
+            mend="delete what is named and run the recipe again; the rest is kept",
+        )
+    active = study.recipe.active_steps
+    open_steps = [n for n in active if not is_done(STEPS[n], study)]
+    if open_steps:
+        raise IncompleteError(
+            f"what is there is whole, but not finished or out of date: {', '.join(open_steps)}",
+            where=study.root,
+            mend=f"tomolith run {study.recipe_path}",
+        )
+    n_marks = sum(DoneMark.read(study, name) is not None for name in active)
+    return f"whole: {len(scan_ids)} scans, {n_marks} steps"
+
+
+def _model_problems(study: Study) -> list[str]:
+    from tomolith.errors import TomolithError
+    from tomolith.learn.bundle import ModelBundle
+
+    if not study.recipe.train:
+        return []
+    folder = study.root / "models" / study.recipe.train.model
+    if not folder.exists():
+        return []
+    try:
+        ModelBundle.load(folder)
+    except TomolithError as error:
+        return [f"{folder}: {error.found}"]
+    return []

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tomolith.app.recipe import load_recipe, section_names
+from tomolith.errors import RecipeError
+
+GOOD = {
+    "name": "cell-7",
+    "classes": "li-binary",
+    "import": {"scans": [{"id": "a", "path": "a.tif", "voxel_size_um": 1.33}]},
+    "train": None,
+    "predict": {},
+}
+
+
+def save(tmp_path: Path, **changes: object) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, **changes}))
+    return path
+
+
+def test_good_recipe_is_read_in_step_order(tmp_path):
+    recipe = load_recipe(save(tmp_path))
+    assert recipe.active_steps == ("import", "train", "predict")
+    assert recipe.import_.scans[0].path == str(tmp_path / "a.tif")
+
+
+def test_recipe_is_frozen(tmp_path):
+    recipe = load_recipe(save(tmp_path))
+    with pytest.raises(Exception, match="frozen"):
+        recipe.name = "b"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"trian": {}}, ["trian", "did you mean 'train'"]),
+        ({"train": {"epohcs": 5}}, ["epohcs", "did you mean 'epochs'"]),
+        ({"train": {"epochs": "many"}}, ["train.epochs", "many"]),
+        ({"classes": "li-binry"}, ["li-binry", "li-binary"]),
+        ({"classes": ["only-one"]}, ["fewer than two"]),
+        ({"name": " "}, ["name"]),
+        ({"train": None, "predict": {"model": "other"}}, ["predict.model", "default"]),
+        (
+            {"import": {"scans": [{"id": "a", "path": "a.tif", "voxel_size_nm": 1330}]}},
+            ["voxel_size_nm", "did you mean 'voxel_size_um'"],
+        ),
+        (
+            {"import": {"scans": [{"id": "a", "path": "a.tif", "voxel_size_um": "1330 nm"}]}},
+            ["voxel_size_um", "1330 nm"],
+        ),
+        (
+            {"import": {"scans": [{"id": "a", "path": "a.tif", "voxel_size_um": -1}]}},
+            ["voxel_size_um", "-1"],
+        ),
+    ],
+)
+def test_mistakes_are_named(tmp_path, changes, words):
+    path = save(tmp_path, **changes)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_missing_name_is_named(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("classes: li-binary\ntrain:\n")
+    with pytest.raises(RecipeError, match="'name' is missing"):
+        load_recipe(path)
+
+
+def test_recipe_without_a_step_is_refused(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: a\nclasses: li-binary\n")
+    with pytest.raises(RecipeError, match="no step"):
+        load_recipe(path)
+
+
+def test_predict_needs_a_model(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: a\nclasses: li-binary\nphantom: {}\npredict:\n")
+    with pytest.raises(RecipeError, match="which no step trains"):
+        load_recipe(path)
+
+
+def test_section_names_are_in_running_order():
+    assert section_names()[:3] == ("phantom", "import", "train")
