@@ -1,0 +1,266 @@
+"""What runs a network for prediction: PyTorch or OpenVINO, in fp32 or bf16.
+
+A backend is built for one batch shape and keeps to it: with the same shape every time,
+the logits of a patch do not depend on which other patches share its batch.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from tomolith.config import require
+from tomolith.errors import MissingExtraError, ResourceError
+from tomolith.learn.settings import PredictSettings
+
+Float32 = npt.NDArray[np.float32]
+BatchShape = tuple[int, int, int, int]
+Precision = Literal["fp32", "bf16"]
+
+
+class Backend(Protocol):
+    """Runs a network on batches of one fixed shape."""
+
+    name: str
+    version: str
+    precision: Precision
+    device: str
+    n_threads: int
+
+    def logits(self, batch: Float32) -> Float32:
+        """Return the logits (B, n_classes, H, W) of ``batch`` (B, in_channels, H, W)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendInfo:
+    """Which backend ran, with all that may change the last bit of a logit.
+
+    Examples
+    --------
+    >>> str(BackendInfo("torch", "2.13.0", "fp32", "cpu", 2))
+    'torch 2.13.0 fp32 on cpu, 2 threads'
+    """
+
+    name: str
+    version: str
+    precision: str
+    device: str
+    n_threads: int
+
+    @classmethod
+    def of(cls, backend: Backend) -> BackendInfo:
+        """Return what ``backend`` says of itself."""
+        return cls(
+            backend.name, backend.version, backend.precision, backend.device, backend.n_threads
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} {self.version} {self.precision} on {self.device}, "
+            f"{self.n_threads} thread{'s' if self.n_threads > 1 else ''}"
+        )
+
+
+def build_backend(
+    network: nn.Module, batch_shape: BatchShape, settings: PredictSettings
+) -> Backend:
+    """Return the backend that ``settings`` ask for, ready for batches of ``batch_shape``.
+
+    ``auto`` chooses a CUDA device where there is one (always PyTorch), else OpenVINO
+    where it is installed and can take the network, else PyTorch. The network itself is
+    left as it is.
+
+    Parameters
+    ----------
+    network
+        Maps (B, in_channels, H, W) to logits (B, n_classes, H, W).
+    batch_shape
+        (B, in_channels, H, W).
+
+    Raises
+    ------
+    ResourceError
+        A CUDA device is asked for and there is none.
+    MissingExtraError
+        OpenVINO is asked for and not installed.
+
+    Examples
+    --------
+    >>> net = nn.Conv2d(1, 2, 3, padding=1)
+    >>> backend = build_backend(net, (4, 1, 8, 8), PredictSettings(backend="torch", threads=1))
+    >>> backend.logits(np.zeros((4, 1, 8, 8), np.float32)).shape
+    (4, 2, 8, 8)
+    """
+    n_threads = settings.threads or usable_cores()
+    device = _device(settings)
+    precision = _precision(settings, device)
+    if settings.backend != "torch" and device == "cpu":
+        try:
+            return OpenVinoBackend(network, batch_shape, precision=precision, n_threads=n_threads)
+        except MissingExtraError:
+            if settings.backend == "openvino":
+                raise
+        except _conversion_errors():
+            if settings.backend == "openvino":
+                raise
+    return TorchBackend(network, precision=precision, device=device, n_threads=n_threads)
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _device(settings: PredictSettings) -> str:
+    if settings.backend == "openvino" or settings.device == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if settings.device == "cuda":
+        raise ResourceError(
+            "no CUDA device was found",
+            where="predict.device",
+            mend="set 'device: cpu' or 'device: auto', or install a PyTorch with CUDA",
+        )
+    return "cpu"
+
+
+def _precision(settings: PredictSettings, device: str) -> Precision:
+    if settings.precision != "auto":
+        return settings.precision
+    return "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def _conversion_errors() -> tuple[type[Exception], ...]:
+    """Return what OpenVINO's converter raises for a network it cannot take."""
+    return (RuntimeError, NotImplementedError, TypeError, ValueError)
+
+
+class TorchBackend:
+    """PyTorch in eval mode: batch norms folded into convolutions, channels last.
+
+    In bf16 only convolutions and linear layers are rounded; everything else, such as
+    layer norms and positional encodings, stays in fp32 through autocast.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        precision: Precision = "fp32",
+        device: str = "cpu",
+        n_threads: int = 1,
+        optimise: bool = True,
+    ) -> None:
+        self.version = torch.__version__
+        self.precision: Precision = precision
+        self.device = device
+        self.n_threads = n_threads
+        module = copy.deepcopy(network).eval()
+        if optimise:
+            fold_batch_norms(module)
+        if precision == "bf16":
+            _round_weights(module)
+        self._format = torch.channels_last if optimise else torch.contiguous_format
+        self._module = module.to(device=device, memory_format=self._format)
+
+    def logits(self, batch: Float32) -> Float32:
+        """Return the logits (B, n_classes, H, W) of ``batch`` (B, in_channels, H, W)."""
+        if self.device == "cpu" and torch.get_num_threads() != self.n_threads:
+            torch.set_num_threads(self.n_threads)
+        image = torch.from_numpy(batch).to(self.device, memory_format=self._format)
+        low = self.precision == "bf16"
+        with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=low):
+            out = self._module(image)
+        return out.float().contiguous().cpu().numpy()
+
+
+class OpenVinoBackend:
+    """OpenVINO on the CPU, compiled for one batch shape.
+
+    Raises
+    ------
+    MissingExtraError
+        OpenVINO is not installed.
+    """
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        batch_shape: BatchShape,
+        *,
+        precision: Precision = "fp32",
+        n_threads: int = 1,
+    ) -> None:
+        ov = require("openvino", extra="fast")
+        self.version = str(ov.__version__).split("-", 1)[0]
+        self.precision: Precision = precision
+        self.n_threads = n_threads
+        module = copy.deepcopy(network).eval()
+        with torch.inference_mode():
+            model = ov.convert_model(
+                module, example_input=torch.zeros(batch_shape), input=[batch_shape]
+            )
+        options: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "INFERENCE_NUM_THREADS": n_threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+        }
+        self._model = ov.Core().compile_model(model, "CPU", options)
+
+    def logits(self, batch: Float32) -> Float32:
+        """Return the logits (B, n_classes, H, W) of ``batch`` (B, in_channels, H, W)."""
+        return np.array(self._model([batch])[0], dtype=np.float32)
+
+
+def fold_batch_norms(module: nn.Module) -> int:
+    """Fold each batch norm that follows a convolution in an ``nn.Sequential`` into it.
+
+    ``module`` is changed in place and must be in eval mode.
+
+    Returns
+    -------
+    int
+        Number of batch norms folded.
+
+    Examples
+    --------
+    >>> fold_batch_norms(nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU()).eval())
+    1
+    """
+    n_folded = 0
+    for child in module.children():
+        n_folded += fold_batch_norms(child)
+    if isinstance(module, nn.Sequential):
+        for i in range(len(module) - 1):
+            first, second = module[i], module[i + 1]
+            if isinstance(first, nn.Conv2d | nn.ConvTranspose2d) and isinstance(
+                second, nn.BatchNorm2d
+            ):
+                transpose = isinstance(first, nn.ConvTranspose2d)
+                module[i] = fuse_conv_bn_eval(first, second, transpose=transpose)
+                module[i + 1] = nn.Identity()
+                n_folded += 1
+    return n_folded
+
+
+def _round_weights(module: nn.Module) -> None:
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            part.to(torch.bfloat16)
