@@ -1,1 +1,1 @@
-
+"""Numbers: metrics of predictions against truth, and quantities from labels."""

@@ -1,0 +1,137 @@
+"""The step ``measure``: labels become numbers."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from tomolith.config import Component, Settings, did_you_mean, settings_hash
+from tomolith.core import Box, Grid, LabelMap, Measurement, Provenance
+from tomolith.errors import InputError
+from tomolith.measure.quantities import QUANTITIES, Quantity, Region
+
+_BLOCK_ZYX = (32, 1024, 1024)
+
+
+class MeasureSettings(Settings):
+    """Which numbers are drawn from the labels.
+
+    Examples
+    --------
+    >>> MeasureSettings(quantities=["share"]).chosen()[0].name
+    'share'
+    """
+
+    quantities: tuple[Component, ...] | None = Field(
+        None,
+        description="Names of quantities; all that the voxel size allows where none are given.",
+    )
+
+    @field_validator("quantities")
+    @classmethod
+    def _known(cls, quantities: tuple[Component, ...] | None) -> tuple[Component, ...] | None:
+        for quantity in quantities or ():
+            if quantity.name not in QUANTITIES.names():
+                hint = did_you_mean(quantity.name, QUANTITIES.names())
+                raise ValueError(f"unknown quantity '{quantity.name}'; {hint}")
+        return quantities
+
+    def chosen(self) -> tuple[Component, ...]:
+        """Return the quantities asked for, or all."""
+        if self.quantities is not None:
+            return self.quantities
+        return tuple(Component(name=name) for name in QUANTITIES.names())
+
+
+def measure(
+    labelmap: LabelMap,
+    settings: MeasureSettings,
+    *,
+    region: str = "",
+    block_zyx: tuple[int, int, int] = _BLOCK_ZYX,
+) -> list[Measurement]:
+    """Draw numbers from a label map, out of core; the block size changes no digit.
+
+    Parameters
+    ----------
+    labelmap
+        The labels.
+    settings
+        The quantities. Where none are named, those that need a voxel size which is unknown are
+        kept as measurements without a value, so that the result itself says what is missing.
+    region
+        What the label map is of, usually the scan's name.
+    block_zyx
+        Voxels read at a time.
+
+    Returns
+    -------
+    list of Measurement
+        One per quantity and class, with ``region`` = ``"<region>/<class>"``.
+
+    Raises
+    ------
+    InputError
+        A quantity was asked for by name that needs the voxel size, and it is unknown.
+    MismatchError
+        A label value stands in no class of the schema.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tomolith.core import PRESETS, Volume
+    >>> grid = Grid((2, 2, 2), (1.0, 1.0, 1.0))
+    >>> labels = LabelMap(Volume(np.ones(grid.shape_zyx, np.uint8), grid), PRESETS["li-binary"])
+    >>> found = measure(labels, MeasureSettings(quantities=["volume"]), region="scan-0")
+    >>> [(m.region, m.value, m.unit) for m in found]
+    [('scan-0/background', 0.0, 'um3'), ('scan-0/lithium', 8.0, 'um3')]
+    """
+    grid = labelmap.grid
+    components = settings.chosen()
+    quantities: list[Quantity] = [QUANTITIES.build(c, labelmap.schema) for c in components]
+    if settings.quantities is not None:
+        for component, quantity in zip(components, quantities, strict=True):
+            _refuse_unphysical(component.name, quantity, grid)
+    for core in grid.box.tiles(block_zyx):
+        _update(quantities, labelmap, core)
+    provenance = Provenance.now(
+        "measure", inputs=(region,) if region else (), settings_hash=settings_hash(settings)
+    )
+    return [
+        Measurement(component.name, value, quantity.unit, f"{region}/{name}", None, provenance)
+        for component, quantity in zip(components, quantities, strict=True)
+        for name, value in _finish(quantity, grid)
+    ]
+
+
+def _update(quantities: list[Quantity], labelmap: LabelMap, core: Box) -> None:
+    """Read the core once, with the largest halo that any quantity asks for."""
+    z, y, x = (max((q.halo_zyx[axis] for q in quantities), default=0) for axis in range(3))
+    if labelmap.grid.sections:
+        z = 0  # the next section is no neighbour in space
+    read = core.expand((z, y, x)).clip(labelmap.grid.shape_zyx)
+    region = Region(labelmap.read(read), read, core)
+    for quantity in quantities:
+        quantity.update(region)
+
+
+def _finish(quantity: Quantity, grid: Grid) -> list[tuple[str, float | int | None]]:
+    if quantity.is_physical and _why_unphysical(grid) is not None:
+        return [(name, None) for name in quantity.schema.names]
+    return [(found.class_name, found.value) for found in quantity.finish(grid)]
+
+
+def _why_unphysical(grid: Grid) -> str | None:
+    if grid.sections:
+        return "the scan holds independent 2-D images, which have no volume"
+    return None if grid.is_physical else "the voxel size is unknown"
+
+
+def _refuse_unphysical(name: str, quantity: Quantity, grid: Grid) -> None:
+    why = _why_unphysical(grid)
+    if quantity.is_physical and why is not None:
+        raise InputError(
+            f"the quantity '{name}' cannot be given: {why}",
+            expected=f"a volume with a known voxel size, to give {quantity.unit}",
+            mend="give 'voxel_size_um' for this scan in the recipe, or take "
+            f"'{name}' out of 'quantities'",
+        )

@@ -1,0 +1,74 @@
+"""The rows of the tables: one frozen dataclass per table, one field per column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One score.
+
+    Parameters
+    ----------
+    system
+        What predicted: the model's name, or the baseline's.
+    subset
+        ``train``, ``validation`` or ``test``.
+    scan
+        Name of the scan, or ``all``.
+    convention
+        ``pooled`` or ``mean_over_patches``.
+    metric
+        Name of the metric.
+    class_name
+        Column ``class``: name of the class; empty for the overall number.
+    value
+        ``None`` where it does not exist.
+    """
+
+    system: str
+    subset: str
+    scan: str
+    convention: str
+    metric: str
+    class_name: str = field(metadata={"column": "class"})
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityRow:
+    """One measured number.
+
+    Parameters
+    ----------
+    scan
+        Name of the scan.
+    labels
+        Name of the label map measured.
+    class_name
+        Column ``class``: name of the class, or ``unlabelled``.
+    quantity
+        Name of the quantity.
+    value
+        ``None`` where it cannot be given.
+    unit
+        ``voxels``, ``um3``, ``percent``.
+    low, high
+        The 95 % interval; ``None`` where no uncertainty was estimated.
+    method
+        How it was found, or why it could not be.
+    provenance
+        Step, version and hash of the settings.
+    """
+
+    scan: str
+    labels: str
+    class_name: str = field(metadata={"column": "class"})
+    quantity: str
+    value: float | None
+    unit: str
+    low: float | None
+    high: float | None
+    method: str
+    provenance: str
