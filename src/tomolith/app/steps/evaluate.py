@@ -1,0 +1,151 @@
+"""The step ``evaluate``: the network and simple baselines scored on held-out slices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tomolith.app.study import Study
+from tomolith.config import progress, settings_hash
+from tomolith.core import Box, Grid, LabelMap, Provenance, Volume
+from tomolith.errors import InputError
+from tomolith.label.splits import SliceRange, Split
+from tomolith.measure.evaluate import Pair, Scores, evaluate
+from tomolith.measure.tables import write_scores
+from tomolith.store.scan import Scan
+
+NETWORK_FALLBACK = "model"
+
+
+@dataclass(frozen=True)
+class TrainingSlices:
+    """A scan with the slices that a baseline learns from."""
+
+    image: Volume
+    labels: LabelMap
+    boxes: tuple[Box, ...]
+
+
+class EvaluateStep:
+    """Score predictions against labels on held-out slices."""
+
+    name = "evaluate"
+    summary = "Score predictions against labels on held-out slices."
+    function = "tomolith.measure.evaluate:evaluate"
+    after = ("phantom", "import", "train", "predict")
+
+    def inputs(self, study: Study) -> tuple[str, ...]:
+        """Return nothing: only results of the study are read."""
+        return ()
+
+    def outputs(self, study: Study) -> tuple[Path, ...]:
+        """Return the tables."""
+        names = ("scores.parquet", "scores.csv", "confusion.json")
+        return tuple(study.measurements / name for name in names)
+
+    def describe(self, study: Study) -> tuple[str, ...]:
+        """Say what would be scored."""
+        section = study.recipe.evaluate
+        baselines = ", ".join(section.baselines) or "no baseline"
+        return (f"against '{section.truth}', on {' and '.join(section.subsets)}; {baselines}",)
+
+    def run(self, study: Study) -> str:
+        """Score every held-out slice; write the tables."""
+        section = study.recipe.evaluate
+        split = held_out(study)
+        parts = {s: getattr(split, s) for s in section.subsets if getattr(split, s)}
+        if not parts:
+            raise InputError(
+                f"the split has no slice for {' or '.join(section.subsets)}",
+                where=study.recipe_path,
+                mend="widen 'evaluate.subsets', or hold slices out under 'train.split'",
+            )
+        systems = {_system_name(study): study.recipe.predict.labels}
+        if "otsu" in section.baselines:
+            _label_with_otsu(study, split, parts)
+            systems["otsu"] = "otsu"
+        pairs = [
+            pair
+            for system, labels in systems.items()
+            for subset, ranges in parts.items()
+            for pair in _pairs(study, ranges, system=system, labels=labels, subset=subset)
+        ]
+        scores = evaluate(pairs, section)
+        write_scores(scores, study.measurements)
+        return _summary(scores, list(systems), list(parts))
+
+
+def held_out(study: Study) -> Split:
+    """Return the split the model was trained with; without a training, all truth is test."""
+    if study.recipe.train:
+        path = study.root / "models" / study.recipe.train.model / "split.json"
+        return Split.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    truth = study.recipe.evaluate.truth
+    whole = tuple(
+        SliceRange(scan_id, 0, study.scan(scan_id).grid.shape_zyx[0])
+        for scan_id in study.scan_ids()
+        if truth in study.scan(scan_id).label_names()
+    )
+    return Split((), (), whole)
+
+
+def _pairs(
+    study: Study, ranges: Sequence[SliceRange], *, system: str, labels: str, subset: str
+) -> Iterator[Pair]:
+    for scan_id, boxes in _boxes(study, ranges).items():
+        scan = study.scan(scan_id)
+        truth = scan.labels(study.recipe.evaluate.truth)
+        yield Pair(scan_id, scan.labels(labels), truth, boxes, subset, system)
+
+
+def _boxes(study: Study, ranges: Sequence[SliceRange]) -> dict[str, tuple[Box, ...]]:
+    boxes: dict[str, tuple[Box, ...]] = {}
+    for r in ranges:
+        grid = study.scan(r.scan_id).grid
+        boxes[r.scan_id] = (*boxes.get(r.scan_id, ()), _slab(grid, r))
+    return boxes
+
+
+def _slab(grid: Grid, r: SliceRange) -> Box:
+    _, y, x = grid.shape_zyx
+    return Box((r.z_start, 0, 0), (r.z_stop, y, x))
+
+
+def _label_with_otsu(study: Study, split: Split, parts: dict[str, Sequence[SliceRange]]) -> None:
+    """Write the label map ``otsu`` of every scan that has a slice to score."""
+    from tomolith.learn.classical.otsu import OtsuBaseline
+
+    learn_from = study.recipe.train.labels if study.recipe.train else study.recipe.evaluate.truth
+    ranges = split.train or split.test
+    examples = []
+    for scan_id, boxes in _boxes(study, ranges).items():
+        scan = study.scan(scan_id)
+        examples.append(TrainingSlices(scan.image, scan.labels(learn_from), boxes))
+    otsu = OtsuBaseline.fit(examples)
+    scan_ids = sorted({r.scan_id for part in parts.values() for r in part})
+    with progress("otsu", total=len(scan_ids)) as bar:
+        for scan_id in scan_ids:
+            scan = study.scan(scan_id)
+            writer = scan.create_labels("otsu", otsu.schema, provenance=_otsu_provenance(scan))
+            otsu.predict(scan.image, writer.array, block_zyx=writer.layout.shard_zyx)
+            writer.finish()
+            bar.advance(note=scan_id)
+
+
+def _otsu_provenance(scan: Scan) -> Provenance:
+    return Provenance.now("evaluate", inputs=(scan.id,), settings_hash=settings_hash("otsu"))
+
+
+def _system_name(study: Study) -> str:
+    return study.recipe.train.network.name if study.recipe.train else NETWORK_FALLBACK
+
+
+def _summary(scores: Scores, systems: list[str], subsets: list[str]) -> str:
+    if "iou" not in {row.metric for row in scores.rows}:
+        return f"{len(scores.rows)} scores"
+    subset = subsets[-1]
+    found = [(s, scores.value("iou", system=s, subset=subset)) for s in systems]
+    text = ", ".join(f"{s} {v:.3f}" for s, v in found if v is not None)
+    return f"mean IoU on {subset} slices: {text}"
