@@ -1,1 +1,1 @@
-
+"""Labels: annotations in, and which of them train, validate and test."""

@@ -2,16 +2,205 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tomolith.blocks import parse_bytes
-from tomolith.config import Settings
+from tomolith.config import Component, Settings, did_you_mean
+from tomolith.core import Normalisation
+from tomolith.label.splits import SplitSettings
+
+
+class NormalisationSettings(Settings):
+    """How grey values become network input; per scan, never per tile.
+
+    Parameters
+    ----------
+    method
+        ``"percentile"`` maps ``low_percent``..``high_percent`` of the scan to -1..1;
+        ``"zscore"`` subtracts its mean and divides by its standard deviation.
+    low_percent, high_percent
+        Percentiles of the scan's grey values.
+    """
+
+    method: Literal["percentile", "zscore"] = "percentile"
+    low_percent: float = Field(1.0, ge=0.1, lt=50)
+    high_percent: float = Field(99.0, gt=50, le=99.9)
+
+    def normalisation(self) -> Normalisation:
+        """Return the core type that applies it."""
+        return Normalisation(self.method, self.low_percent, self.high_percent)
+
+
+AUGMENTATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "none": {
+            "rotate_deg": 0.0,
+            "flip": False,
+            "crop_frac": 0.0,
+            "shift_frac": 0.0,
+            "zoom": (1.0, 1.0),
+            "brightness_frac": 0.0,
+            "contrast_frac": 0.0,
+        },
+        "paper": {},
+        "strong": {
+            "zoom": (0.7, 1.3),
+            "brightness_frac": 0.1,
+            "contrast_frac": 0.3,
+            "gamma": (0.6, 1.6),
+            "blur_px": 1.5,
+            "noise_frac": 0.1,
+        },
+    }
+)
+
+
+class AugmentSettings(Settings):
+    """How training patches are varied.
+
+    In a recipe a preset (``augment: strong``), single values (``augment: {zoom: [0.9, 1]}``,
+    on top of the paper's), or both (``augment: {preset: strong, blur_px: 0}``).
+
+    Parameters
+    ----------
+    preset
+        ``"paper"``, as in the TransforCNN paper; ``"strong"``, with more variation of the grey
+        values, for scans with another grey scale; ``"none"``.
+    rotate_deg
+        Largest rotation to either side.
+    flip
+        Flip up-down and left-right, each half of the time.
+    crop_frac
+        Largest share of the side that is cropped away (and stretched back).
+    shift_frac
+        Largest shift, as a share of the side.
+    zoom
+        Smallest and largest zoom; below 1 the image shrinks.
+    brightness_frac, contrast_frac
+        Largest change of brightness (share of the grey range) and of contrast (factor).
+    gamma
+        Smallest and largest exponent of the grey scale; 1 leaves it.
+    blur_px
+        Largest standard deviation of a Gaussian blur, for half of the patches.
+    noise_frac
+        Largest standard deviation of added noise (share of the grey range), for half of them.
+
+    Examples
+    --------
+    >>> AugmentSettings.model_validate("strong").gamma
+    (0.6, 1.6)
+    >>> AugmentSettings.model_validate({"preset": "strong", "blur_px": 0}).blur_px
+    0.0
+    """
+
+    preset: Literal["none", "paper", "strong"] = "paper"
+    rotate_deg: float = Field(180.0, ge=0, le=180)
+    flip: bool = True
+    crop_frac: float = Field(0.02, ge=0, le=0.5)
+    shift_frac: float = Field(0.05, ge=0, le=0.5)
+    zoom: tuple[float, float] = (0.8, 1.0)
+    brightness_frac: float = Field(0.05, ge=0, le=1)
+    contrast_frac: float = Field(0.05, ge=0, lt=1)
+    gamma: tuple[float, float] = (1.0, 1.0)
+    blur_px: float = Field(0.0, ge=0, le=10)
+    noise_frac: float = Field(0.0, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, value: Any) -> Any:
+        given = {"preset": value} if isinstance(value, str) else value
+        if not isinstance(given, Mapping):
+            return given
+        name = given.get("preset", "paper")
+        if name not in AUGMENTATIONS:
+            raise ValueError(f"a preset: {did_you_mean(str(name), AUGMENTATIONS)}")
+        return {**AUGMENTATIONS[name], **given}
+
+    @field_validator("zoom", "gamma")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0.1 <= value[0] <= value[1] <= 10:
+            raise ValueError("a smallest and a largest factor, between 0.1 and 10")
+        return value
 
 
 class TrainSettings(Settings):
-    """How a network is trained."""
+    """How a network is trained.
+
+    Parameters
+    ----------
+    network, loss
+        A registered name, or a mapping of the name and its options.
+    epochs
+        Epochs at most; one is ``patches_per_epoch`` patches.
+    minutes
+        Time limit; the learning rate then falls with the time that has passed.
+    patience
+        Stop after so many epochs without a better validation IoU; ``None``: never.
+    patch_px
+        Side of the square patches, a multiple of the network's divisor.
+    batch
+        Patches per step.
+    patches_per_epoch
+        ``None``: enough to cover the labelled area twice, 256 to 4096.
+    balance
+        Share of the patches drawn evenly over the classes, rather than over the labelled area.
+    learning_rate, schedule, weight_decay
+        Of Adam. ``"cosine"`` falls to nearly zero at the end, after a short rise.
+    split, augment, normalisation
+        See there.
+    seed
+        Of the weights, the patches and the augmentation.
+    precision
+        ``"auto"`` takes bf16 where the device computes it natively.
+    device
+        ``"auto"`` takes a CUDA device where there is one.
+    threads
+        ``None``: all cores this process may use.
+    cache
+        Memory for labelled slices, such as ``"1GiB"``.
+
+    Examples
+    --------
+    >>> TrainSettings(network="transforcnn", epochs=5).network.name
+    'transforcnn'
+    """
+
+    network: Component = Component(name="unet")
+    loss: Component = Component(name="cross_entropy")
+    epochs: int = Field(60, ge=1)
+    minutes: float | None = Field(None, gt=0)
+    patience: int | None = Field(20, ge=1)
+    patch_px: int = Field(128, ge=8)
+    batch: int = Field(16, ge=1)
+    patches_per_epoch: int | None = Field(None, ge=1)
+    balance: float = Field(0.0, ge=0, le=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    weight_decay: float = Field(0.0, ge=0)
+    split: SplitSettings = SplitSettings()
+    augment: AugmentSettings = AugmentSettings()
+    normalisation: NormalisationSettings = NormalisationSettings()
+    seed: int = Field(0, ge=0)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(None, ge=1)
+    cache: str = "1GiB"
+
+    @field_validator("cache")
+    @classmethod
+    def _cache_is_a_size(cls, value: str) -> str:
+        parse_bytes(value)
+        return value
+
+    @property
+    def cache_bytes(self) -> int:
+        """The cache's budget in bytes."""
+        return parse_bytes(self.cache)
 
 
 class PredictSettings(Settings):

@@ -1,0 +1,255 @@
+"""Which labelled slices train, which validate and which are kept for the test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from tomolith.config import Settings, did_you_mean
+from tomolith.errors import RecipeError
+
+_PART = re.compile(r"(?P<scan>.+?)(?:\[(?P<start>\d+)(?:-(?P<stop>\d+))?\])?")
+
+
+class SplitSettings(Settings):
+    """How labelled slices are divided.
+
+    Parameters
+    ----------
+    by
+        ``"slice"`` draws single slices, right for sections (independent 2-D images);
+        ``"block"`` cuts each volume along z into training, validation and test blocks.
+        ``"auto"`` chooses by the kind of scan.
+    validation, test
+        Scans, or slices of them, set apart by name: ``"300"``, ``"run-1[9]"``,
+        ``"run-1[9-11]"`` (both ends included).  Where given, the fraction is not used.
+    validation_frac, test_frac
+        Shares of the labelled slices; the default is the paper's 80/10/10.
+    gap
+        Slices left out of training on either side of every validation and test slice of a
+        volume, and of validation beside test.  Sections have no neighbours, so no gap.
+    seed
+        For drawing slices.
+    """
+
+    by: Literal["auto", "slice", "block"] = "auto"
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    validation_frac: float = Field(0.1, ge=0, lt=1)
+    test_frac: float = Field(0.1, ge=0, lt=1)
+    gap: int = Field(1, ge=0)
+    seed: int = 0
+
+    @field_validator("validation", "test", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        """Take one name without a list, and numbers as names (YAML reads 300 as a number)."""
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        return tuple(str(part) for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledScan:
+    """A scan that has labels: its id, the labelled slices, and whether z counts sections."""
+
+    scan_id: str
+    labelled_z: tuple[int, ...]
+    sections: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SliceRange:
+    """Slices ``z_start`` up to, not including, ``z_stop`` of a scan."""
+
+    scan_id: str
+    z_start: int
+    z_stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The labelled slices of each part, as ranges in the order of the scans."""
+
+    train: tuple[SliceRange, ...]
+    validation: tuple[SliceRange, ...]
+    test: tuple[SliceRange, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON: ``{"train": [[scan, z_start, z_stop], ...], ...}``."""
+        return {
+            part: [[r.scan_id, r.z_start, r.z_stop] for r in getattr(self, part)]
+            for part in ("train", "validation", "test")
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Split:
+        """Read what :meth:`to_dict` wrote."""
+        parts = ("train", "validation", "test")
+        return cls(*(tuple(SliceRange(*entry) for entry in values[part]) for part in parts))
+
+
+Place = tuple[str, int]
+
+
+def split(scans: Sequence[LabelledScan], settings: SplitSettings) -> Split:
+    """Divide the labelled slices of ``scans``; neighbours never fall into different parts.
+
+    Parameters
+    ----------
+    scans
+        All scans that have labels.
+
+    Raises
+    ------
+    RecipeError
+        A name in ``validation`` or ``test`` fits no labelled slice, or names one twice; or
+        nothing is left to train or to validate with.
+
+    Examples
+    --------
+    >>> parts = split([LabelledScan("a", tuple(range(10)))], SplitSettings(gap=1))
+    >>> parts.train
+    (SliceRange(scan_id='a', z_start=0, z_stop=6),)
+    >>> parts.validation[0].z_start, parts.test[0].z_start
+    (7, 9)
+    """
+    named_test = _named(scans, settings.test, "test")
+    named_validation = _named(scans, settings.validation, "validation")
+    twice = named_test & named_validation
+    if twice:
+        raise RecipeError(
+            f"slices are both validation and test: {_places_text(twice)}",
+            where="train.split",
+            mend="name them in one of the two",
+        )
+    rng = np.random.default_rng(settings.seed)
+    test, validation = named_test, named_validation
+    if not test:
+        pool = _beside(scans, validation, settings)
+        test = _drawn(pool, settings, settings.test_frac, at_least_one_of=5, rng=rng)
+    if not validation:
+        pool = _beside(scans, test, settings)
+        validation = _drawn(pool, settings, settings.validation_frac, at_least_one_of=2, rng=rng)
+    return _assemble(scans, settings, validation, test)
+
+
+def _beside(
+    scans: Sequence[LabelledScan], taken: set[Place], settings: SplitSettings
+) -> list[tuple[LabelledScan, list[int]]]:
+    """Return the labelled slices that are not ``taken`` and keep the gap to those that are."""
+    pool = []
+    for scan in scans:
+        taken_z = [z for z in scan.labelled_z if (scan.scan_id, z) in taken]
+        gap = 0 if scan.sections else settings.gap
+        pool.append((scan, _away(scan.labelled_z, taken_z, gap)))
+    return pool
+
+
+def _assemble(
+    scans: Sequence[LabelledScan], settings: SplitSettings, validation: set[Place], test: set[Place]
+) -> Split:
+    parts: dict[str, list[SliceRange]] = {"train": [], "validation": [], "test": []}
+    for scan in scans:
+        gap = 0 if scan.sections else settings.gap
+        test_z = [z for z in scan.labelled_z if (scan.scan_id, z) in test]
+        kept = [z for z in scan.labelled_z if (scan.scan_id, z) in validation]
+        validation_z = _away(kept, test_z, gap)
+        training = [z for z in scan.labelled_z if z not in {*test_z, *kept}]
+        train_z = _away(training, [*test_z, *validation_z], gap)
+        for part, slices in (("train", train_z), ("validation", validation_z), ("test", test_z)):
+            parts[part] += _ranges(scan.scan_id, slices)
+    result = Split(*(tuple(parts[part]) for part in ("train", "validation", "test")))
+    _refuse_empty(result, scans, settings)
+    return result
+
+
+def _named(scans: Sequence[LabelledScan], names: Iterable[str], part: str) -> set[Place]:
+    by_id = {scan.scan_id: scan for scan in scans}
+    places: set[Place] = set()
+    for name in names:
+        match = None if name in by_id else _PART.fullmatch(name)
+        scan_id = match["scan"] if match else name
+        if scan_id not in by_id:
+            raise RecipeError(
+                f"'{name}' is no labelled scan",
+                where=f"train.split.{part}",
+                mend=did_you_mean(scan_id, by_id),
+            )
+        labelled = by_id[scan_id].labelled_z
+        if match and match["start"] is not None:
+            start, stop = int(match["start"]), int(match["stop"] or match["start"])
+            labelled = tuple(z for z in labelled if start <= z <= stop)
+        if not labelled:
+            raise RecipeError(
+                f"'{name}' holds no labelled slice",
+                expected=f"labelled are {list(by_id[scan_id].labelled_z)}",
+                where=f"train.split.{part}",
+            )
+        places |= {(scan_id, z) for z in labelled}
+    return places
+
+
+def _drawn(
+    pool: Sequence[tuple[LabelledScan, list[int]]],
+    settings: SplitSettings,
+    fraction: float,
+    *,
+    at_least_one_of: int,
+    rng: np.random.Generator,
+) -> set[Place]:
+    """Draw ``fraction`` of the slices: singly over all sections, the last ones of volumes.
+
+    Of ``at_least_one_of`` slices or more, at least one is drawn.
+    """
+
+    def share(n: int) -> int:
+        if fraction == 0 or n < at_least_one_of:
+            return 0
+        return max(1, round(n * fraction))
+
+    single: list[Place] = []
+    chosen: set[Place] = set()
+    for scan, slices in pool:
+        in_blocks = settings.by == "block" or (settings.by == "auto" and not scan.sections)
+        if in_blocks and len(slices) > 1:  # a lone slice of a volume has no neighbours to leak
+            chosen |= {(scan.scan_id, z) for z in slices[len(slices) - share(len(slices)) :]}
+        else:
+            single += [(scan.scan_id, z) for z in slices]
+    picked = rng.permutation(len(single))[: share(len(single))]
+    return chosen | {single[i] for i in picked}
+
+
+def _away(slices: Iterable[int], others: Sequence[int], gap: int) -> list[int]:
+    return [z for z in slices if all(abs(z - other) > gap for other in others)]
+
+
+def _ranges(scan_id: str, slices: Sequence[int]) -> list[SliceRange]:
+    ranges: list[SliceRange] = []
+    for z in slices:
+        if ranges and ranges[-1].z_stop == z:
+            ranges[-1] = SliceRange(scan_id, ranges[-1].z_start, z + 1)
+        else:
+            ranges.append(SliceRange(scan_id, z, z + 1))
+    return ranges
+
+
+def _refuse_empty(result: Split, scans: Sequence[LabelledScan], settings: SplitSettings) -> None:
+    n_labelled = sum(len(scan.labelled_z) for scan in scans)
+    for part in ("train", "validation"):
+        if not getattr(result, part):
+            raise RecipeError(
+                f"the split leaves no slice for {'training' if part == 'train' else part}: "
+                f"{len(scans)} scans with {n_labelled} labelled slices, gap {settings.gap}",
+                where="train.split",
+                mend="label more slices, name validation slices yourself "
+                "(validation: [scan, 'scan[9-11]']), or make the gap smaller",
+            )
+
+
+def _places_text(places: set[Place]) -> str:
+    return ", ".join(f"{scan}[{z}]" for scan, z in sorted(places)[:5])

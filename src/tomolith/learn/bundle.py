@@ -1,0 +1,257 @@
+"""A trained model on disk: ``weights.safetensors`` and ``model.yaml`` in one folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import Tensor, nn
+
+from tomolith.config import Component
+from tomolith.core import ClassSchema, Normalisation, Provenance, Volume
+from tomolith.errors import IntegrityError, MismatchError, ReadError
+from tomolith.learn.networks import NETWORKS
+from tomolith.learn.settings import TrainSettings
+from tomolith.learn.weights import load_into, read_tensors, tensors_to_bytes
+from tomolith.store.atomic import write_bytes, write_text
+
+FORMAT = 1
+VOXEL_TOLERANCE_FRAC = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBundle:
+    """A trained network and all that must be known to use it.
+
+    Parameters
+    ----------
+    network
+        The registered network and its options.
+    schema
+        Class ``schema.classes[i]`` is on output channel ``i``.
+    voxel_size_um, sections
+        Of the scans it was trained on; ``None`` where their voxel size is unknown.
+    normalisation
+        Applied with the statistics of the scan that is predicted.
+    in_channels, patch_px
+        Channels of the input, and side of the training patches.
+    weights
+        The network's tensors by name.
+    settings
+        All settings of the training.
+    scores
+        Name to value, on the validation slices (``"validation_iou"`` …).
+    provenance
+        Which run made it.
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS
+    >>> net = NETWORKS.build(Component(name="unet"), 1, 2)
+    >>> bundle = ModelBundle(
+    ...     Component(name="unet"), PRESETS["li-binary"], None, False, Normalisation(), 1, 128,
+    ...     weights=net.state_dict(),
+    ... )
+    >>> bundle.build_network().training
+    False
+    """
+
+    network: Component
+    schema: ClassSchema
+    voxel_size_um: tuple[float, float, float] | None
+    sections: bool
+    normalisation: Normalisation
+    in_channels: int
+    patch_px: int
+    weights: Mapping[str, Tensor] = field(repr=False)
+    settings: TrainSettings = field(default_factory=TrainSettings)
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=lambda: Provenance("train"))
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the weights: the same for the same labels."""
+        content = tensors_to_bytes(self.weights, about={})
+        return hashlib.sha256(content).hexdigest()[:16]
+
+    def build_network(self) -> nn.Module:
+        """Return the network with its weights, in evaluation mode.
+
+        Raises
+        ------
+        MismatchError
+            The weights belong to another architecture.
+        """
+        network = NETWORKS.build(self.network, self.in_channels, len(self.schema))
+        load_into(network, self.weights, where=Path("weights.safetensors"))
+        return network.eval()
+
+    def save(self, folder: Path) -> None:
+        """Write the bundle into ``folder``, weights first; each file is whole or absent.
+
+        Raises
+        ------
+        DiskError
+            The folder cannot be written.
+        """
+        content = tensors_to_bytes(self.weights, about={"network": self.network.name})
+        write_bytes(folder / "weights.safetensors", content)
+        text = yaml.safe_dump(
+            self._to_dict(hashlib.sha256(content).hexdigest()), sort_keys=False, allow_unicode=True
+        )
+        write_text(folder / "model.yaml", text)
+
+    def _to_dict(self, weights_sha256: str) -> dict[str, Any]:
+        size = self.voxel_size_um
+        return {
+            "format": FORMAT,
+            "network": {"name": self.network.name, **self.network.options},
+            "classes": self.schema.to_dict(),
+            "voxel_size_um": "unknown" if size is None else list(size),
+            "sections": self.sections,
+            "in_channels": self.in_channels,
+            "patch_px": self.patch_px,
+            "normalisation": asdict(self.normalisation),
+            "scores": dict(self.scores),
+            "settings": self.settings.model_dump(mode="json"),
+            "provenance": self.provenance.to_dict(),
+            "weights_sha256": weights_sha256,
+        }
+
+    @classmethod
+    def load(cls, folder: Path) -> ModelBundle:
+        """Read a bundle, and check that it is whole and that its parts belong together.
+
+        Raises
+        ------
+        ReadError
+            There is no model, or ``model.yaml`` cannot be read.
+        IntegrityError
+            The weights are damaged or a pickle.
+        MismatchError
+            The weights belong to another architecture.
+        """
+        values = _read_yaml(folder / "model.yaml")
+        weights_path = folder / "weights.safetensors"
+        if not weights_path.is_file():
+            raise ReadError(
+                "the model has no weights", where=weights_path, mend="train, or copy it again"
+            )
+        tensors, _ = read_tensors(weights_path)
+        bundle = _from_dict(values, tensors, folder / "model.yaml")
+        network = NETWORKS.build(bundle.network, bundle.in_channels, len(bundle.schema))
+        load_into(network, tensors, where=weights_path)
+        found = hashlib.sha256(weights_path.read_bytes()).hexdigest()
+        if found != values["weights_sha256"]:
+            raise IntegrityError(
+                "the weights are not those that model.yaml describes (checksum differs)",
+                where=weights_path,
+                mend="train again, or copy both files again from where they are whole",
+            )
+        return bundle
+
+    def check_matches(
+        self, volume: Volume, schema: ClassSchema | None = None, *, n_channels: int = 1
+    ) -> None:
+        """Refuse a volume that differs from the training data, and show the difference.
+
+        Voxel sizes may differ by 1 % along each axis (for sections: y and x).  An unknown voxel
+        size matches only an unknown one: nobody can tell that the structures have the size that
+        the network learned.
+
+        Raises
+        ------
+        MismatchError
+            Voxel size, class schema, channel count or kind of scan (sections) differ.
+        """
+        rows = []
+        if not _same_size(self.voxel_size_um, volume.grid.voxel_size_um, sections=self.sections):
+            rows.append(
+                (
+                    "voxel size (z, y, x)",
+                    _size(self.voxel_size_um),
+                    _size(volume.grid.voxel_size_um),
+                )
+            )
+        if schema is not None and _classes(self.schema) != _classes(schema):
+            rows.append(("classes", _classes(self.schema), _classes(schema)))
+        if self.in_channels != n_channels:
+            rows.append(("channels", str(self.in_channels), str(n_channels)))
+        if rows:
+            width = max(len(name) for name, *_ in rows)
+            table = "\n".join(
+                f"    {name:<{width}}  trained: {trained}   given: {given}"
+                for name, trained, given in rows
+            )
+            raise MismatchError(
+                f"the scan is unlike those the model was trained on\n{table}",
+                expected="what the model was trained on",
+                mend="correct the recipe if it states this wrongly; else resample the scan, "
+                "or train on scans like it",
+            )
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ReadError(
+            "there is no model here", where=path, mend="train first, or name another model"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ReadError("the model's description cannot be read", where=path) from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ReadError(
+            "this is no description of a model that this version knows",
+            expected=f"a mapping with 'format: {FORMAT}'",
+            where=path,
+        )
+    return values
+
+
+def _from_dict(values: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> ModelBundle:
+    try:
+        size = values["voxel_size_um"]
+        return ModelBundle(
+            network=Component.model_validate(values["network"]),
+            schema=ClassSchema.from_dict(values["classes"]),
+            voxel_size_um=None if size == "unknown" else tuple(float(v) for v in size),
+            sections=bool(values["sections"]),
+            normalisation=Normalisation(**values["normalisation"]),
+            in_channels=int(values["in_channels"]),
+            patch_px=int(values["patch_px"]),
+            weights=tensors,
+            settings=TrainSettings.model_validate(values["settings"]),
+            scores=values["scores"],
+            provenance=Provenance.from_dict(values["provenance"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReadError(
+            f"the model's description lacks or misstates something: {error}",
+            where=path,
+            mend="train again, or copy the file again",
+        ) from error
+
+
+def _same_size(
+    trained: tuple[float, ...] | None, given: tuple[float, ...] | None, *, sections: bool
+) -> bool:
+    if trained is None or given is None:
+        return trained is given
+    axes = slice(1, 3) if sections else slice(0, 3)
+    return all(
+        abs(a - b) <= VOXEL_TOLERANCE_FRAC * max(a, b)
+        for a, b in zip(trained[axes], given[axes], strict=True)
+    )
+
+
+def _size(size: tuple[float, ...] | None) -> str:
+    return "unknown" if size is None else " × ".join(f"{v:g}" for v in size) + " µm"
+
+
+def _classes(schema: ClassSchema) -> str:
+    return ", ".join(f"{c.name}={c.value}" for c in schema.classes)

@@ -1,0 +1,250 @@
+"""TransforCNN: a transformer encoder and a convolutional decoder."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from tomolith.learn.networks.blocks import DoubleConv, check_counts, check_input, make_norm
+
+TOKEN_PX, TOKEN_DIMS, CELL_PX = 16, 64, 8  # a token of 64 values unfolds to a cell of 8 × 8
+
+
+class TransforCNN(nn.Module):
+    """TransforCNN: 16×16 sub-patches, 8 transformer units, and a CNN decoder.
+
+    Each 16×16 sub-patch is flattened and projected to 64 dimensions, a Fourier-feature
+    positional encoding is added, and 8 encoder units follow.  The decoder takes the last
+    unit's output, reshaped to 2-D, through 3×3 convolutions and max-pooling down to 8×8 (for
+    a 128×128 input) and up again to full size; the outputs of every second unit, reshaped to
+    2-D, are concatenated and up-sampled into the stages of matching size.  Source: the
+    TransforCNN paper (Methods).
+
+    Where the paper is silent we chose, and kept settable where it matters:
+
+    - *reshaped to 2-D*, for the decoder's input: each token's 64 values unfold to an 8×8 cell,
+      so the tokens become one spatially consistent map of half the input's size.
+    - *concatenated and up-sampled*: the tokens of units 2, 4, 6 and 8 stand side by side (4 × 64
+      channels on the token grid), and one transposed convolution per stage brings them to the
+      stage's size.
+    - the decoder's own maps on the way down are concatenated too, as in a U-Net (``cnn_skips``).
+    - pre-norm units, 4 heads, a hidden layer of 4 × 64, GELU, batch normalisation between
+      convolutions, random Fourier features after Tancik et al. (NeurIPS 2020) from coordinates
+      counted in 128-pixel units, so that inputs of other sizes work.
+
+    Attention sees the whole input, so ``context_px`` is the side of the input the network was
+    drawn for (128): predict with the patch size it was trained on.
+
+    Parameters
+    ----------
+    in_channels, n_classes
+        Channels of the input, and of the logits.
+    channels
+        Channels of the decoder at full size; doubled at each stage below.
+    units, heads
+        Number of encoder units (even) and of attention heads.
+    norm
+        ``"batch"`` or ``"none"``, between convolutions.
+    dropout
+        Probability in the encoder units and the decoder, in training.
+    cnn_skips
+        Whether the decoder's maps on the way down are concatenated on the way up.
+
+    Raises
+    ------
+    ValueError
+        An option out of range.
+    InputError
+        On a call: sides that are not multiples of 16.
+
+    Examples
+    --------
+    >>> net = TransforCNN(1, 3)
+    >>> net(torch.zeros(1, 1, 128, 128)).shape, net.divisor
+    (torch.Size([1, 3, 128, 128]), 16)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        n_classes: int,
+        *,
+        channels: int = 16,
+        units: int = 8,
+        heads: int = 4,
+        norm: str = "batch",
+        dropout: float = 0.1,
+        cnn_skips: bool = True,
+    ) -> None:
+        super().__init__()
+        check_counts(in_channels, n_classes)
+        if units < 2 or units % 2 or heads < 1 or TOKEN_DIMS % heads:
+            raise ValueError(
+                f"units is {units} and heads {heads}; units must be even, "
+                f"and heads must divide {TOKEN_DIMS}"
+            )
+        self.in_channels, self.n_classes = in_channels, n_classes
+        self.divisor = TOKEN_PX
+        self.context_px = 128
+        self.embed = nn.Conv2d(in_channels, TOKEN_DIMS, TOKEN_PX, stride=TOKEN_PX)
+        self.position = FourierPosition(TOKEN_DIMS)
+        self.units = nn.ModuleList(
+            EncoderUnit(TOKEN_DIMS, heads=heads, dropout=dropout) for _ in range(units)
+        )
+        self.decoder = Decoder(
+            n_tokens_channels=TOKEN_DIMS * (units // 2),
+            channels=channels,
+            norm=norm,
+            dropout=dropout,
+            cnn_skips=cnn_skips,
+        )
+        self.head = nn.Conv2d(channels, n_classes, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits (B, n_classes, H, W) of ``image`` (B, in_channels, H, W)."""
+        check_input(image, in_channels=self.in_channels, divisor=self.divisor)
+        grid = self.embed(image)
+        n_y, n_x = grid.shape[2], grid.shape[3]
+        tokens = grid.flatten(2).transpose(1, 2) + self.position(n_y, n_x)
+        kept = []
+        for index, unit in enumerate(self.units, start=1):
+            tokens = unit(tokens)
+            if index % 2 == 0:
+                kept.append(tokens.transpose(1, 2).unflatten(2, (n_y, n_x)))
+        unfolded = nn.functional.pixel_shuffle(kept[-1], CELL_PX)
+        return self.head(self.decoder(unfolded, torch.cat(kept, dim=1)))
+
+
+class FourierPosition(nn.Module):
+    """Random Fourier features of the tokens' coordinates.
+
+    The frequencies are drawn once from a seed of their own and stored with the weights.
+
+    Examples
+    --------
+    >>> FourierPosition(64)(8, 8).shape
+    torch.Size([64, 64])
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, dims: int, *, scale: float = 1.0) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(20240)
+        drawn = torch.randn((2, dims // 2), generator=generator) * scale
+        self.register_buffer("frequencies", drawn)
+
+    def forward(self, n_y: int, n_x: int) -> Tensor:
+        """Return the encoding (n_y * n_x, dims) of a grid of tokens."""
+        device = self.frequencies.device
+        y = torch.arange(n_y, device=device, dtype=torch.float32).view(-1, 1).expand(n_y, n_x)
+        x = torch.arange(n_x, device=device, dtype=torch.float32).view(1, -1).expand(n_y, n_x)
+        at = torch.stack([y, x], dim=-1).flatten(0, 1) * (TOKEN_PX / 128)
+        # not a matrix product: under autocast that would round the phases to bf16
+        phase = at[:, :1] * self.frequencies[0] + at[:, 1:] * self.frequencies[1]
+        phase = 2 * math.pi * phase
+        return torch.cat([phase.sin(), phase.cos()], dim=-1)
+
+
+class EncoderUnit(nn.Module):
+    """One pre-norm transformer unit: attention, then two linear layers, each added.
+
+    Examples
+    --------
+    >>> EncoderUnit(64, heads=4, dropout=0.0)(torch.zeros(2, 9, 64)).shape
+    torch.Size([2, 9, 64])
+    """
+
+    def __init__(self, dims: int, *, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.norm_attention = nn.LayerNorm(dims)
+        self.query_key_value = nn.Linear(dims, 3 * dims)
+        self.project = nn.Linear(dims, dims)
+        self.drop = nn.Dropout(dropout)
+        self.feed = nn.Sequential(
+            nn.LayerNorm(dims),
+            nn.Linear(dims, 4 * dims),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(4 * dims, dims),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return tokens of the same shape (B, N, dims)."""
+        packed = self.query_key_value(self.norm_attention(tokens))
+        q, k, v = packed.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        seen = nn.functional.scaled_dot_product_attention(
+            q, k, v, dropout_p=self.dropout if self.training else 0.0
+        )
+        tokens = tokens + self.drop(self.project(seen.transpose(1, 2).flatten(2)))
+        return tokens + self.feed(tokens)
+
+
+class Decoder(nn.Module):
+    """Down from the unfolded tokens to the token grid, and up to the input's size.
+
+    Stage ``k`` works at 1 / 2**k of the input's size with ``channels * 2**k`` channels.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_tokens_channels: int,
+        channels: int,
+        norm: str,
+        dropout: float,
+        cnn_skips: bool,
+    ) -> None:
+        super().__init__()
+        n_stages = int(math.log2(TOKEN_PX))
+        first = int(math.log2(TOKEN_PX // CELL_PX))  # the stage of the unfolded tokens
+        widths = [channels * 2**k for k in range(n_stages + 1)]
+        self.cnn_skips = cnn_skips
+        self.down = nn.ModuleList(
+            DoubleConv(
+                1 if k == first else widths[k - 1],
+                widths[k],
+                norm=norm,
+                dropout=dropout if k == n_stages else 0.0,
+            )
+            for k in range(first, n_stages + 1)
+        )
+        self.up, self.rise, self.merge = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for k in reversed(range(n_stages)):
+            factor = TOKEN_PX // 2**k
+            self.up.append(nn.ConvTranspose2d(widths[k + 1], widths[k], 2, stride=2))
+            self.rise.append(
+                nn.Sequential(
+                    nn.ConvTranspose2d(n_tokens_channels, widths[k], factor, stride=factor),
+                    make_norm(norm, widths[k]),
+                    nn.ReLU(inplace=True),
+                )
+            )
+            n_in = widths[k] * (3 if cnn_skips and k >= first else 2)
+            self.merge.append(DoubleConv(n_in, widths[k], norm=norm, dropout=dropout))
+
+    def forward(self, unfolded: Tensor, tokens: Tensor) -> Tensor:
+        """Return the decoder's map (B, channels, H, W).
+
+        Parameters
+        ----------
+        unfolded
+            (B, 1, H/2, W/2): the last unit's tokens, each as a square cell.
+        tokens
+            (B, n_tokens_channels, H/16, W/16): every second unit's tokens.
+        """
+        x, skips = unfolded, []
+        for index, block in enumerate(self.down):
+            x = block(x if index == 0 else nn.functional.max_pool2d(x, 2))
+            skips.append(x)
+        skips.pop()
+        for up, rise, merge in zip(self.up, self.rise, self.merge, strict=True):
+            parts = [up(x), rise(tokens)]
+            if self.cnn_skips and skips:
+                parts.append(skips.pop())
+            x = merge(torch.cat(parts, dim=1))
+        return x
