@@ -4,6 +4,7 @@ from tomolith.phantom.cell import MATERIALS, Cell, Drawing
 from tomolith.phantom.phantom import Phantom, label_values
 from tomolith.phantom.scanner import Scanner
 from tomolith.phantom.settings import PHANTOM_PRESETS, PhantomSettings
+from tomolith.phantom.simulate import make_phantom, phantom_ids
 
 __all__ = [
     "MATERIALS",
@@ -14,4 +15,6 @@ __all__ = [
     "PhantomSettings",
     "Scanner",
     "label_values",
+    "make_phantom",
+    "phantom_ids",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from tomolith.config import Settings
 
@@ -64,6 +64,8 @@ class PhantomSettings(Settings):
     >>> PhantomSettings(n_scans=2).scan_ids
     ('phantom-0', 'phantom-1')
     """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     preset: Literal["demo", "tiny"] = Field("demo", description="Defaults for what is not given.")
     n_scans: int = Field(2, ge=1, description="Number of simulated cells, one scan of each.")
