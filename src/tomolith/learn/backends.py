@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -18,7 +20,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tomolith.config import require
-from tomolith.errors import MissingExtraError, ResourceError
+from tomolith.errors import ResourceError
 from tomolith.learn.settings import PredictSettings
 
 Float32 = npt.NDArray[np.float32]
@@ -69,14 +71,54 @@ class BackendInfo:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the settings come to on this machine."""
+
+    name: Literal["torch", "openvino"]
+    device: Literal["cpu", "cuda"]
+    precision: Precision
+    n_threads: int
+    batch_size: int
+
+
+def resolve(settings: PredictSettings) -> Choice:
+    """Decide what ``auto`` means on this machine.
+
+    A CUDA device where there is one (always with PyTorch), else OpenVINO where it is
+    installed, else PyTorch on the CPU.
+
+    Raises
+    ------
+    ResourceError
+        A CUDA device is asked for and there is none.
+
+    Examples
+    --------
+    >>> resolve(PredictSettings(backend="torch", device="cpu", threads=3)).n_threads
+    3
+    """
+    device = _device(settings)
+    name: Literal["torch", "openvino"] = "torch"
+    found = settings.backend == "auto" and device == "cpu" and find_spec("openvino") is not None
+    if settings.backend == "openvino" or found:
+        name = "openvino"
+    precision: Precision = "fp32"
+    if settings.precision != "auto":
+        precision = settings.precision
+    elif device == "cuda" and torch.cuda.is_bf16_supported():
+        precision = "bf16"
+    batch_size = settings.batch_size or (64 if device == "cuda" else 4)
+    return Choice(name, device, precision, settings.threads or usable_cores(), batch_size)
+
+
 def build_backend(
     network: nn.Module, batch_shape: BatchShape, settings: PredictSettings
 ) -> Backend:
     """Return the backend that ``settings`` ask for, ready for batches of ``batch_shape``.
 
-    ``auto`` chooses a CUDA device where there is one (always PyTorch), else OpenVINO
-    where it is installed and can take the network, else PyTorch. The network itself is
-    left as it is.
+    Where the backend is ``auto`` and OpenVINO cannot take the network, PyTorch runs it.
+    The network itself is left as it is.
 
     Parameters
     ----------
@@ -88,7 +130,8 @@ def build_backend(
     Raises
     ------
     ResourceError
-        A CUDA device is asked for and there is none.
+        A CUDA device is asked for and there is none, or OpenVINO and it cannot take the
+        network.
     MissingExtraError
         OpenVINO is asked for and not installed.
 
@@ -99,19 +142,18 @@ def build_backend(
     >>> backend.logits(np.zeros((4, 1, 8, 8), np.float32)).shape
     (4, 2, 8, 8)
     """
-    n_threads = settings.threads or usable_cores()
-    device = _device(settings)
-    precision = _precision(settings, device)
-    if settings.backend != "torch" and device == "cpu":
+    chosen = resolve(settings)
+    if chosen.name == "openvino":
         try:
-            return OpenVinoBackend(network, batch_shape, precision=precision, n_threads=n_threads)
-        except MissingExtraError:
+            return OpenVinoBackend(
+                network, batch_shape, precision=chosen.precision, n_threads=chosen.n_threads
+            )
+        except ResourceError:
             if settings.backend == "openvino":
                 raise
-        except _conversion_errors():
-            if settings.backend == "openvino":
-                raise
-    return TorchBackend(network, precision=precision, device=device, n_threads=n_threads)
+    return TorchBackend(
+        network, precision=chosen.precision, device=chosen.device, n_threads=chosen.n_threads
+    )
 
 
 def usable_cores() -> int:
@@ -121,7 +163,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _device(settings: PredictSettings) -> str:
+def _device(settings: PredictSettings) -> Literal["cpu", "cuda"]:
     if settings.backend == "openvino" or settings.device == "cpu":
         return "cpu"
     if torch.cuda.is_available():
@@ -133,17 +175,6 @@ def _device(settings: PredictSettings) -> str:
             mend="set 'device: cpu' or 'device: auto', or install a PyTorch with CUDA",
         )
     return "cpu"
-
-
-def _precision(settings: PredictSettings, device: str) -> Precision:
-    if settings.precision != "auto":
-        return settings.precision
-    return "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-
-
-def _conversion_errors() -> tuple[type[Exception], ...]:
-    """Return what OpenVINO's converter raises for a network it cannot take."""
-    return (RuntimeError, NotImplementedError, TypeError, ValueError)
 
 
 class TorchBackend:
@@ -194,6 +225,8 @@ class OpenVinoBackend:
     ------
     MissingExtraError
         OpenVINO is not installed.
+    ResourceError
+        OpenVINO cannot take the network.
     """
 
     name = "openvino"
@@ -211,11 +244,7 @@ class OpenVinoBackend:
         self.version = str(ov.__version__).split("-", 1)[0]
         self.precision: Precision = precision
         self.n_threads = n_threads
-        module = copy.deepcopy(network).eval()
-        with torch.inference_mode():
-            model = ov.convert_model(
-                module, example_input=torch.zeros(batch_shape), input=[batch_shape]
-            )
+        model = _convert(ov, copy.deepcopy(network).eval(), batch_shape)
         options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": n_threads,
@@ -227,6 +256,21 @@ class OpenVinoBackend:
     def logits(self, batch: Float32) -> Float32:
         """Return the logits (B, n_classes, H, W) of ``batch`` (B, in_channels, H, W)."""
         return np.array(self._model([batch])[0], dtype=np.float32)
+
+
+def _convert(ov: Any, module: nn.Module, batch_shape: BatchShape) -> Any:
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # tracing warns of shape checks; shapes are fixed here
+        try:
+            return ov.convert_model(
+                module, example_input=torch.zeros(batch_shape), input=[batch_shape]
+            )
+        except Exception as error:
+            raise ResourceError(
+                f"OpenVINO cannot take the network: {(str(error).splitlines() or [''])[0]}",
+                where="predict.backend",
+                mend="set 'backend: torch'",
+            ) from error
 
 
 def fold_batch_norms(module: nn.Module) -> int:

@@ -216,7 +216,8 @@ class PredictSettings(Settings):
     patch_px
         Side of the square patches; ``None``: as the network was trained.
     batch_size
-        Patches per call of the network, always this many.
+        Patches per call of the network, always this many; ``None``: what suits the
+        device.
     backend
         ``"auto"`` takes OpenVINO where it is installed and the device is a CPU.
     precision
@@ -243,7 +244,7 @@ class PredictSettings(Settings):
     memory: str = "4GiB"
     overlap_frac: float = Field(0.25, ge=0.0, le=0.9)
     patch_px: int | None = Field(None, ge=1)
-    batch_size: int = Field(16, ge=1, le=1024)
+    batch_size: int | None = Field(None, ge=1, le=1024)
     backend: Literal["auto", "torch", "openvino"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"

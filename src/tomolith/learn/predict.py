@@ -1,0 +1,236 @@
+"""Predict a whole scan, out of core: labels, and where asked probabilities and entropy."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import numpy.typing as npt
+
+from tomolith.blocks import Block, run_blocks
+from tomolith.config import settings_hash
+from tomolith.core import Box, IntensityStats, LabelMap, Normalisation, Provenance
+from tomolith.core.provenance import code_version
+from tomolith.errors import IncompleteError
+from tomolith.learn.backends import Backend, BackendInfo, build_backend
+from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.outputs import BlockResult, Outputs
+from tomolith.learn.predict_plan import PredictPlan, plan_prediction, projected_bytes
+from tomolith.learn.settings import PredictSettings
+from tomolith.learn.sliding import best_class, blend_slices, entropy, softmax, to_bytes
+from tomolith.store.locks import lock
+from tomolith.store.marks import Marks
+from tomolith.store.scan import Scan
+
+__all__ = ["PredictPlan", "plan_prediction", "predict", "projected_bytes"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+def predict(
+    scan: Scan,
+    bundle: ModelBundle,
+    settings: PredictSettings,
+    *,
+    name: str = "prediction",
+    title: str = "predict",
+) -> LabelMap:
+    """Label every voxel of a scan, block by block, within a memory budget.
+
+    Patches lie on a grid anchored at the scan's origin, their logits are averaged where
+    they overlap, and the class with the highest mean becomes the label. The labels do not
+    depend on block size, executor or number of workers, nor on where a run was killed and
+    resumed. Voxels that are ``invalid`` in the scan become *unlabelled*.
+
+    Parameters
+    ----------
+    scan
+        The finished scan; gets ``labels/<name>``, and where asked
+        ``probabilities/<name>`` and ``entropy/<name>``.
+    bundle
+        The trained model.
+    settings
+        How to run it.
+    name
+        Name of the label map. While it is unfinished it is called ``<name>.partial``.
+    title
+        For the progress bar and messages.
+
+    Raises
+    ------
+    MismatchError
+        The model was trained for another voxel size or number of channels.
+    InputError
+        The scan is smaller than a patch.
+    MemoryBudgetError
+        Not even the smallest block fits ``settings.memory``.
+    LockedError
+        Another process predicts the same label map.
+    DiskError
+        The disk is full, read-only or not permitted; run again to go on.
+    IncompleteError
+        Some blocks failed; run again to try these once more.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> from pathlib import Path
+    >>> from tomolith.config import Component
+    >>> from tomolith.core import PRESETS, Grid
+    >>> from tomolith.learn.networks import NETWORKS
+    >>> unet = Component(name="unet", options={"channels": 2, "depth": 2})
+    >>> weights = NETWORKS.build(unet, 1, 2).state_dict()
+    >>> bundle = ModelBundle(
+    ...     unet, PRESETS["li-binary"], None, False, Normalisation(), 1, 16, weights=weights
+    ... )
+    >>> image = np.random.default_rng(0).integers(0, 99, (2, 40, 40), dtype=np.uint8)
+    >>> path = Path(tempfile.mkdtemp()) / "a.zarr"
+    >>> scan = Scan.create(path, Grid((2, 40, 40), None), np.uint8, provenance=Provenance("doc"))
+    >>> scan.image.array[:] = image
+    >>> scan.set_stats([IntensityStats.of_sample(image)])
+    >>> scan.finish()
+    >>> predict(scan, bundle, PredictSettings(backend="torch", threads=1)).volume.array.shape
+    (2, 40, 40)
+    """
+    bundle.check_matches(scan.image)
+    _check_stats(scan)
+    plan = plan_prediction(scan.grid, bundle, settings, layout=scan.layout, dtype=scan.image.dtype)
+    folder = scan.path.parent / ".tomolith" / f"{scan.id}.{name}"
+    with lock(folder, title):
+        backend = build_backend(bundle.build_network(), plan.batch_shape, settings)
+        key = _key(scan, bundle, plan, settings=settings, backend=BackendInfo.of(backend))
+        marks = Marks(folder, key)
+        outputs = Outputs(
+            scan,
+            name,
+            schema=bundle.schema,
+            probabilities=settings.probabilities,
+            entropy=settings.entropy,
+        )
+        made_from = (f"scan {scan.id}", f"model {bundle.fingerprint}", str(BackendInfo.of(backend)))
+        outputs.open(
+            marks,
+            all_done=all(marks.is_done(block.name) for block in plan.blocks),
+            provenance=Provenance.now("predict", inputs=made_from, settings_hash=key),
+        )
+        run_blocks(
+            plan.blocks,
+            BlockPredictor(scan, bundle, plan, backend=backend, outputs=outputs),
+            executor=settings.executor,
+            workers=settings.workers,
+            marks=marks,
+            title=title,
+        )
+        outputs.finish()
+        marks.clear()
+    return scan.labels(name)
+
+
+class BlockPredictor:
+    """Reads, predicts and writes one block; may be called from several threads.
+
+    One thread at a time runs the network, the others read, blend or write.
+    """
+
+    def __init__(
+        self,
+        scan: Scan,
+        bundle: ModelBundle,
+        plan: PredictPlan,
+        *,
+        backend: Backend,
+        outputs: Outputs,
+    ) -> None:
+        self._image, self._invalid = scan.image, scan.invalid
+        self._stats: tuple[IntensityStats, ...] = scan.stats
+        self._normalisation: Normalisation = bundle.normalisation
+        self._schema = bundle.schema
+        self._plan, self._backend, self._outputs = plan, backend, outputs
+        self._network_free = threading.Lock()
+
+    def __call__(self, block: Block) -> None:
+        """Predict ``block``; when this returns its voxels are safely on the disk."""
+        result = self._compute(block.write)
+        if self._invalid is not None:
+            masked = self._invalid[block.write.slices] != 0
+            result.labels[masked] = self._schema.unlabelled
+            if result.probabilities is not None:
+                result.probabilities[:, masked] = 0
+            if result.entropy is not None:
+                result.entropy[masked] = 255
+        self._outputs.write(block.write, result)
+
+    def _compute(self, write: Box) -> BlockResult:
+        read = self._plan.patches.read_box(write)
+        image = self._image.read(read)
+
+        def prepare(patch: Box) -> Float32:
+            grey = image[patch.relative_to(read).slices]
+            given = self._normalisation.apply(grey, self._stats, z_start=patch.start_zyx[0])
+            if grey.dtype.kind == "f":  # what is invalid becomes a middle grey
+                np.nan_to_num(given, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+            return given
+
+        result = self._empty(write)
+        values = np.array(self._schema.values, np.uint8)
+        slices = blend_slices(
+            prepare,
+            self._infer,
+            patches=self._plan.patches,
+            write=write,
+            batch_size=self._plan.batch_shape[0],
+        )
+        for z, logits in slices:
+            k = z - write.start_zyx[0]
+            result.labels[k] = best_class(logits, values)
+            if result.probabilities is None and result.entropy is None:
+                continue
+            shares = softmax(logits)
+            if result.probabilities is not None:
+                for channel, share in enumerate(shares):
+                    result.probabilities[channel, k] = to_bytes(share)
+            if result.entropy is not None:
+                result.entropy[k] = to_bytes(entropy(shares))
+        return result
+
+    def _infer(self, batch: Float32) -> Float32:
+        with self._network_free:
+            return self._backend.logits(batch)
+
+    def _empty(self, write: Box) -> BlockResult:
+        shape = write.shape_zyx
+        n_classes = len(self._schema)
+        asked = self._outputs.kinds
+        return BlockResult(
+            np.empty(shape, np.uint8),
+            np.empty((n_classes, *shape), np.uint8) if "probabilities" in asked else None,
+            np.empty(shape, np.uint8) if "entropy" in asked else None,
+        )
+
+
+def _check_stats(scan: Scan) -> None:
+    if not scan.stats:
+        raise IncompleteError(
+            f"scan '{scan.id}' has no intensity statistics to normalise it by",
+            where=scan.path,
+            mend="run the step that makes the scan again (import or phantom)",
+        )
+
+
+def _key(
+    scan: Scan,
+    bundle: ModelBundle,
+    plan: PredictPlan,
+    *,
+    settings: PredictSettings,
+    backend: BackendInfo,
+) -> str:
+    """Return the hash of all that a voxel's label depends on; blocks are not among it."""
+    return settings_hash(
+        code_version(),
+        [scan.grid.shape_zyx, str(scan.image.dtype), scan.image.provenance.to_dict()],
+        [stats.to_dict() for stats in scan.stats],
+        [bundle.fingerprint, bundle.network, bundle.schema.to_dict(), str(bundle.normalisation)],
+        [plan.patches.patch_zyx, plan.patches.overlap_frac, plan.batch_shape],
+        [settings.probabilities, settings.entropy, str(backend)],
+    )

@@ -1,0 +1,210 @@
+"""Patches, blocks and memory of a prediction, before anything is run."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from tomolith.blocks import (
+    Block,
+    MemoryBudgetError,
+    MemoryModel,
+    PatchGrid,
+    choose_block,
+    format_bytes,
+    plan_blocks,
+)
+from tomolith.core import Grid
+from tomolith.core.box import Triple
+from tomolith.errors import InputError
+from tomolith.learn.backends import BatchShape, Choice, resolve
+from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.settings import PredictSettings
+from tomolith.store.layout import Layout
+
+# Resident size of the process with PyTorch, Zarr and the command line loaded, and of a
+# converted OpenVINO network, as measured on Linux and rounded up.
+_LIBRARIES_BYTES = 440 * 2**20
+_OPENVINO_BYTES = 180 * 2**20
+# Of the feature maps of one batch at most about half are alive at a time.
+_ALIVE_FRAC = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class PredictPlan:
+    """How a scan will be predicted.
+
+    Parameters
+    ----------
+    patches
+        The patch grid of the scan.
+    batch_shape
+        Shape of every call of the network, (B, in_channels, H, W).
+    blocks
+        Pieces of work, in volume order.
+    block_zyx
+        Voxels per block.
+    projected_bytes
+        Peak memory of the process, computed beforehand.
+    """
+
+    patches: PatchGrid
+    batch_shape: BatchShape
+    blocks: tuple[Block, ...]
+    block_zyx: Triple
+    projected_bytes: int
+
+
+def plan_prediction(
+    grid: Grid,
+    bundle: ModelBundle,
+    settings: PredictSettings,
+    *,
+    layout: Layout | None = None,
+    dtype: npt.DTypeLike = np.float32,
+) -> PredictPlan:
+    """Plan a prediction: nothing is read, computed or written.
+
+    Parameters
+    ----------
+    grid
+        Grid of the scan.
+    bundle
+        The trained model.
+    layout
+        Chunks and shards of the scan; ``None``: the usual ones.
+    dtype
+        Element type of the scan.
+
+    Raises
+    ------
+    InputError
+        The scan is smaller than a patch, or the network cannot take such patches.
+    MemoryBudgetError
+        The work does not fit ``settings.memory``; the message says what is needed.
+    """
+    network = bundle.build_network()
+    patches = _patch_grid(grid, network, settings, patch_px=settings.patch_px or bundle.patch_px)
+    choice = resolve(settings)
+    _, height, width = patches.patch_zyx
+    batch_shape = (choice.batch_size, bundle.in_channels, height, width)
+    model = _memory_model(
+        patches,
+        settings,
+        n_classes=len(bundle.schema),
+        itemsize=np.dtype(dtype).itemsize,
+        fixed_bytes=_fixed_bytes(network, batch_shape, choice),
+    )
+    shard_zyx = (layout or Layout.default(grid)).shard_zyx
+    if settings.block_zyx is None:
+        block_zyx = choose_block(
+            grid.shape_zyx, shard_zyx, model=model, budget_bytes=settings.memory_bytes
+        )
+    else:
+        block_zyx = settings.block_zyx
+    blocks = plan_blocks(grid, shard_zyx=shard_zyx, halo_zyx=patches.halo_zyx, block_zyx=block_zyx)
+    projected_bytes = model.project_bytes(block_zyx, shape_zyx=grid.shape_zyx)
+    if projected_bytes > settings.memory_bytes:
+        raise MemoryBudgetError(
+            f"blocks of {block_zyx} voxels need {format_bytes(projected_bytes)}",
+            expected=f"at most {settings.memory}",
+            mend="leave out 'block_zyx', or raise 'memory'",
+        )
+    return PredictPlan(patches, batch_shape, blocks, block_zyx, projected_bytes)
+
+
+def projected_bytes(
+    grid: Grid,
+    bundle: ModelBundle,
+    settings: PredictSettings,
+    *,
+    layout: Layout | None = None,
+    dtype: npt.DTypeLike = np.float32,
+) -> int:
+    """Return the peak memory that predicting a scan will take; see :func:`plan_prediction`."""
+    return plan_prediction(grid, bundle, settings, layout=layout, dtype=dtype).projected_bytes
+
+
+def _patch_grid(
+    grid: Grid, network: nn.Module, settings: PredictSettings, *, patch_px: int
+) -> PatchGrid:
+    divisor = int(getattr(network, "divisor", 1))
+    if patch_px % divisor:
+        raise InputError(
+            f"patches of {patch_px} pixels",
+            expected=f"a multiple of {divisor}, which this network needs",
+            where="predict.patch_px",
+            mend=f"set 'patch_px: {max(1, round(patch_px / divisor)) * divisor}'",
+        )
+    smallest = min(grid.shape_zyx[1:])
+    if smallest < patch_px:
+        fits = smallest // divisor * divisor
+        raise InputError(
+            f"the scan has slices of {grid.shape_zyx[1]} × {grid.shape_zyx[2]} pixels, "
+            f"smaller than a patch of {patch_px} × {patch_px}",
+            expected=f"patches of at most {fits} pixels here" if fits else None,
+            mend=f"set 'patch_px: {fits}'" if fits else "give larger slices, or pad them",
+        )
+    return PatchGrid(grid.shape_zyx, (1, patch_px, patch_px), settings.overlap_frac)
+
+
+def _memory_model(
+    patches: PatchGrid,
+    settings: PredictSettings,
+    *,
+    n_classes: int,
+    itemsize: int,
+    fixed_bytes: int,
+) -> MemoryModel:
+    n_extra = n_classes * settings.probabilities + settings.entropy
+    return MemoryModel(
+        fixed_bytes=fixed_bytes,
+        # the voxels, as much again in compressed chunks, and the mask of invalid ones
+        read_voxel_bytes=2 * itemsize + 1,
+        # each output, and one of them a second time while it is compressed
+        write_voxel_bytes=1 + n_extra + 1.5,
+        # sums of logits, the best one so far, masks; exponentials and entropy
+        slice_pixel_bytes=4 * n_classes + 10 + (16 if n_extra else 0),
+        n_in_flight=settings.workers if settings.executor == "threads" else 1,
+        halo_zyx=patches.halo_zyx,
+    )
+
+
+def _fixed_bytes(network: nn.Module, batch_shape: BatchShape, choice: Choice) -> int:
+    """Return what the process holds whatever the blocks are."""
+    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    total = _LIBRARIES_BYTES + 3 * weights
+    if choice.name == "openvino":
+        total += _OPENVINO_BYTES
+    if choice.device == "cpu":
+        total += round(_ALIVE_FRAC * feature_bytes(network, batch_shape))
+    return total
+
+
+def feature_bytes(network: nn.Module, batch_shape: BatchShape) -> int:
+    """Return the size in fp32 of all feature maps of one batch, without computing them.
+
+    Examples
+    --------
+    >>> feature_bytes(nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU()), (2, 1, 16, 16))
+    32768
+    """
+    shadow = copy.deepcopy(network).to("meta").eval()
+    total = 0
+
+    def count(_module: nn.Module, _given: Any, out: Any) -> None:
+        nonlocal total
+        total += out.numel() * 4 if isinstance(out, torch.Tensor) else 0
+
+    for module in shadow.modules():
+        if not list(module.children()):
+            module.register_forward_hook(count)
+    with torch.inference_mode():
+        shadow(torch.zeros(batch_shape, device="meta"))
+    return total

@@ -1,0 +1,173 @@
+"""Logits of overlapping patches, blended slice by slice, the same for every block layout.
+
+::
+
+    volume, one slice          patches lie on a grid anchored at the volume's origin
+    a-----b--a-----b--         and are computed in batches of one fixed size;
+    |  1  |//|  2  |           where they overlap (//) their logits are added in the
+    c-----d--c-----d--         patch order of the volume and divided by their number.
+    |//|//|//|//|//|
+    |  3  |//|  4  |           A block computes every patch that meets its write box, so
+    --------------             each voxel sees the same additions in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tomolith.blocks import PatchGrid
+from tomolith.core import Box
+
+Float32 = npt.NDArray[np.float32]
+Infer = Callable[[Float32], Float32]
+
+
+def blend_slices(
+    prepare: Callable[[Box], Float32],
+    infer: Infer,
+    *,
+    patches: PatchGrid,
+    write: Box,
+    batch_size: int,
+) -> Iterator[tuple[int, Float32]]:
+    """Yield the mean logits of each slice of ``write``, from the first to the last.
+
+    Only one slice of sums is held at a time.
+
+    Parameters
+    ----------
+    prepare
+        Returns the network's input (C, H, W) for a patch.
+    infer
+        Returns the logits (B, n_classes, H, W) of a batch of exactly ``batch_size``
+        inputs.
+    patches
+        Patch grid of the volume; patches of one voxel along z.
+    write
+        The voxels wanted.
+
+    Yields
+    ------
+    (z, logits)
+        Index of the slice in the volume, and its logits (n_classes, H, W) within
+        ``write``. The array is used again for the next slice.
+
+    Examples
+    --------
+    >>> image = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
+    >>> slices = blend_slices(
+    ...     lambda box: image[box.slices],
+    ...     lambda batch: np.concatenate([batch, -batch], axis=1),
+    ...     patches=PatchGrid((1, 4, 4), (1, 2, 2), 0.5),
+    ...     write=Box((0, 1, 1), (1, 2, 4)),
+    ...     batch_size=4,
+    ... )
+    >>> [(z, logits[0].tolist()) for z, logits in slices]
+    [(0, [[5.0, 6.0, 7.0]])]
+    """
+    (z_first, y0, x0), (_, y1, x1) = write.start_zyx, write.stop_zyx
+    n_y = patches.axis_counts(1, y0, y1).astype(np.float32)
+    n_x = patches.axis_counts(2, x0, x1).astype(np.float32)
+    sums: Float32 | None = None
+    z = z_first
+    waiting = patches.patches_meeting(write)
+    while batch := list(islice(waiting, batch_size)):
+        logits = infer(_stack([prepare(patch) for patch in batch], batch_size))
+        if sums is None:
+            sums = np.zeros((logits.shape[1], y1 - y0, x1 - x0), np.float32)
+        for patch, patch_logits in zip(batch, logits, strict=False):
+            if patch.start_zyx[0] != z:
+                yield z, _mean(sums, n_y, n_x)
+                sums[...] = 0
+                z = patch.start_zyx[0]
+            part = patch.intersect(write)
+            _, y, x = part.relative_to(write).slices
+            _, from_y, from_x = part.relative_to(patch).slices
+            sums[:, y, x] += patch_logits[:, from_y, from_x]
+    if sums is not None:
+        yield z, _mean(sums, n_y, n_x)
+
+
+def _stack(inputs: list[Float32], batch_size: int) -> Float32:
+    """Return one batch of exactly ``batch_size``, the rest filled with zeros."""
+    out = np.zeros((batch_size, *inputs[0].shape), np.float32)
+    for i, one in enumerate(inputs):
+        out[i] = one
+    return out
+
+
+def _mean(sums: Float32, n_y: Float32, n_x: Float32) -> Float32:
+    # two divisions by small integers instead of one by their product: no (H, W) counts
+    # are held; where patches do not overlap both leave the sums as they are
+    sums /= n_y[:, None]
+    sums /= n_x
+    return sums
+
+
+def best_class(logits: Float32, values: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return the value of the class with the highest logit; the first one in a tie.
+
+    Parameters
+    ----------
+    logits
+        (n_classes, H, W).
+    values
+        Stored value of each class.
+
+    Examples
+    --------
+    >>> best_class(np.array([[[0.0, 2.0]], [[1.0, 2.0]]], np.float32), np.array([7, 9], np.uint8))
+    array([[9, 7]], dtype=uint8)
+    """
+    # class by class over whole rows: argmax along the first axis is several times slower
+    best = logits[0].copy()
+    out = np.full(best.shape, values[0], np.uint8)
+    for channel, value in zip(logits[1:], values[1:], strict=True):
+        better = channel > best
+        out[better] = value
+        np.maximum(best, channel, out=best)
+    return out
+
+
+def softmax(logits: Float32) -> Float32:
+    """Return class probabilities (n_classes, H, W), computed in place.
+
+    Examples
+    --------
+    >>> softmax(np.zeros((2, 1, 1), np.float32)).ravel()
+    array([0.5, 0.5], dtype=float32)
+    """
+    logits -= logits.max(axis=0)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=0)
+    return logits
+
+
+def to_bytes(share: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return shares of 0 to 1 as bytes, ``round(255 * share)``.
+
+    Examples
+    --------
+    >>> to_bytes(np.array([0.0, 0.5, 1.0], np.float32))
+    array([  0, 128, 255], dtype=uint8)
+    """
+    return np.rint(share * np.float32(255)).astype(np.uint8)
+
+
+def entropy(probabilities: Float32) -> Float32:
+    """Return the entropy (H, W), as a share of that of all classes being as likely.
+
+    Examples
+    --------
+    >>> entropy(np.array([[[0.5, 1.0]], [[0.5, 0.0]]], np.float32))
+    array([[1., 0.]], dtype=float32)
+    """
+    out = np.zeros(probabilities.shape[1:], np.float32)
+    for p in probabilities:
+        out -= p * np.log(np.maximum(p, np.float32(1e-12)))
+    return np.clip(out / np.float32(np.log(len(probabilities))), 0, 1)
