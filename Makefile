@@ -7,7 +7,7 @@ RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 DOCS := $(VENV)/.installed-docs
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints-ci.txt
-SOURCES := $(wildcard src tests benchmarks examples)
+SOURCES := $(wildcard src tests benchmarks examples docs/hooks.py)
 DEMO := examples/demo/recipe.yaml
 # Rooms whose lines tests must reach.
 COVERED := config core store blocks measure

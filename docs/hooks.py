@@ -1,0 +1,176 @@
+"""Fill the reference pages from the code, so that they cannot say anything else.
+
+A line of a page that holds only one of these is replaced:
+
+``{{ settings package.module:Class }}``      a table of the fields of a settings class
+``{{ components package.module:REGISTRY }}`` a table of what is registered, with options
+``{{ help COMMAND }}``                       what ``tomolith COMMAND --help`` prints
+``{{ errors }}``                             a table of the exception classes
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+LINE = re.compile(r"^\{\{ (\w+)(?: ([\w.:-]+))? \}\}$", re.MULTILINE)
+
+
+def on_config(config: Any) -> Any:
+    """List every page of results and decisions in the navigation."""
+    for entry in config.nav:
+        for title in ("Results", "Decisions"):
+            if title in entry:
+                folder = Path(config.docs_dir) / title.lower()
+                entry[title] = [f"{title.lower()}/{p.name}" for p in sorted(folder.glob("*.md"))]
+    config.nav = [entry for entry in config.nav if list(entry.values()) != [[]]]
+    return config
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace the lines described above."""
+    return fill(markdown)
+
+
+def fill(markdown: str) -> str:
+    """Return the page with every line of the forms above replaced."""
+    makers = {"settings": settings, "components": components, "help": help_, "errors": errors}
+    return LINE.sub(lambda match: makers[match[1]](match[2] or ""), markdown)
+
+
+def settings(target: str) -> str:
+    """Return a table of the fields of a settings class."""
+    kind = _load(target)
+    described = _described_parameters(kind)
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in kind.model_fields.items():
+        key = field.alias or name
+        if field.is_required():
+            default = "required"
+        elif field.default_factory is not None:
+            default = _value(field.default_factory())
+        else:
+            default = _value(field.default)
+        meaning = field.description or described.get(name, "")
+        if bounds := _bounds(field.metadata):
+            meaning = f"{meaning} ({bounds})" if meaning else bounds
+        rows.append(f"| `{key}` | {_type(field.annotation)} | {default} | {_cell(meaning)} |")
+    if len(rows) == 2:
+        return "This section has no keys of its own."
+    return "\n".join(rows)
+
+
+def components(target: str) -> str:
+    """Return a table of what a registry holds."""
+    registry = _load(target)
+    rows = ["| name | what it is | options |", "|---|---|---|"]
+    for name in registry.names():
+        options = ""
+        if callable(registry.load(name)):
+            options = ", ".join(
+                f"`{key}`" if p.default is p.empty else f"`{key}={p.default!r}`"
+                for key, p in registry.options(name).items()
+            )
+        rows.append(f"| `{name}` | {_cell(registry.summary(name))} | {options} |")
+    return "\n".join(rows)
+
+
+def help_(command: str) -> str:
+    """Return what ``--help`` prints, as a code block."""
+    from typer.testing import CliRunner
+
+    from tomolith.app.cli import app
+
+    arguments = [command, "--help"] if command else ["--help"]
+    shown = CliRunner().invoke(app, arguments, prog_name="tomolith", env={"COLUMNS": "88"})
+    if shown.exit_code:
+        raise ValueError(f"no command '{command}'")
+    return f"```text\n{shown.output.strip()}\n```"
+
+
+def errors(_: str) -> str:
+    """Return a table of the exception classes."""
+    module = importlib.import_module("tomolith.errors")
+    rows = ["| class | exit code | meaning |", "|---|---|---|"]
+    for name, kind in vars(module).items():
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            summary = (inspect.getdoc(kind) or "").split("\n", 1)[0]
+            rows.append(f"| `{name}` | {kind.exit_code} | {summary} |")
+    return "\n".join(rows)
+
+
+def _load(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("``", "`")
+
+
+def _value(value: Any) -> str:
+    if hasattr(value, "name") and hasattr(value, "options"):
+        return f"`{value.name}`"
+    if isinstance(value, tuple):
+        return "`[" + ", ".join(_value(v).strip("`") for v in value) + "]`"
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if hasattr(value, "model_fields"):
+        return "a section of its own"
+    return f"`{value}`"
+
+
+def _type(annotation: Any) -> str:
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _type(inner[0])
+    if origin is typing.Literal:
+        return " or ".join(f"`{value}`" for value in inner)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_type(a) for a in inner if a is not type(None)))
+    if origin in (tuple, list):
+        kinds = [a for a in inner if a is not Ellipsis]
+        if Ellipsis in inner or origin is list:
+            return f"list of {_type(kinds[0])}"
+        return "[" + ", ".join(_type(kind) for kind in kinds) + "]"
+    if origin is dict:
+        return "mapping"
+    names = {int: "integer", float: "number", str: "text", bool: "true/false", dict: "mapping"}
+    if annotation in names:
+        return names[annotation]
+    name = getattr(annotation, "__name__", str(annotation))
+    return {"Component": "name, or {name, options}", "Any": "any"}.get(name, name)
+
+
+def _bounds(metadata: list[Any]) -> str:
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    found = [
+        f"{word} {getattr(constraint, sign):g}"
+        for constraint in metadata
+        for sign, word in words.items()
+        if getattr(constraint, sign, None) is not None
+    ]
+    return ", ".join(found)
+
+
+def _described_parameters(kind: type) -> dict[str, str]:
+    """Return the texts of the ``Parameters`` section of the docstring."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        doc = inspect.cleandoc(base.__dict__.get("__doc__") or "")
+        section = re.search(r"Parameters\n-+\n(.*?)(?:\n\n\w+\n-{3,}|\Z)", doc, re.DOTALL)
+        if not section:
+            continue
+        for names, text in re.findall(
+            r"^(\w[\w, ]*)(?: : .*)?\n((?:    .*\n?|\n)+)", section[1] + "\n", re.MULTILINE
+        ):
+            for name in names.split(","):
+                found[name.strip()] = text
+    return found
