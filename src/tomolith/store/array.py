@@ -70,7 +70,7 @@ class StoredArray:
             zarr.create_array(
                 store=str(path),
                 shape=shape,
-                dtype=np.dtype(dtype).newbyteorder("="),
+                dtype=np.dtype(dtype),
                 chunks=leading + layout.chunk_zyx,
                 shards=leading + layout.shard_zyx,
                 serializer=BytesCodec(),
@@ -116,7 +116,7 @@ class StoredArray:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Element type."""
-        return np.dtype(self.zarr.dtype)
+        return np.dtype(self.zarr.dtype.str[1:])  # '<u2' would print as such
 
     @property
     def chunks(self) -> tuple[int, ...]:

@@ -144,6 +144,11 @@ class Scan:
         return self._record.grid
 
     @property
+    def provenance(self) -> Provenance:
+        """What made the scan."""
+        return self._record.provenance
+
+    @property
     def layout(self) -> Layout:
         """Chunk and shard of the image."""
         return self._stored.layout
