@@ -1,4 +1,7 @@
-"""The command ``tomolith``. Imports of the rooms stay inside the commands: ``--help`` must be quick."""
+"""The command ``tomolith``.
+
+Imports of the rooms stay inside the commands: ``--help`` must be quick.
+"""
 
 from __future__ import annotations
 
@@ -86,9 +89,7 @@ def check(recipe: RecipePath, set_: Overrides = None) -> None:
 def run(
     recipe: RecipePath,
     set_: Overrides = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="STEP", help="Stop after this step.")
-    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="STEP", help="Stop after this step.")] = None,
 ) -> None:
     """Run all steps of a recipe that are out of date; goes on where it was stopped."""
     from tomolith.app.run import run_study

@@ -162,16 +162,17 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise RecipeError(
             "the recipe has no step", expected=f"one of {', '.join(section_names())}", where=path
         )
-    if recipe.predict and not recipe.train and "/" not in recipe.predict.model:
+    if not recipe.predict or "/" in recipe.predict.model:
+        return
+    if not recipe.train:
         raise RecipeError(
             f"'predict' asks for the model '{recipe.predict.model}', which no step trains",
             where=path,
             mend="add 'train:', or give 'predict.model' the path of a model folder",
         )
-    if recipe.predict and recipe.train and "/" not in recipe.predict.model:
-        if recipe.predict.model != recipe.train.model:
-            raise RecipeError(
-                f"'predict.model' is '{recipe.predict.model}'",
-                expected=f"the model that is trained, '{recipe.train.model}', or a folder",
-                where=path,
-            )
+    if recipe.predict.model != recipe.train.model:
+        raise RecipeError(
+            f"'predict.model' is '{recipe.predict.model}'",
+            expected=f"the model that is trained, '{recipe.train.model}', or a folder",
+            where=path,
+        )

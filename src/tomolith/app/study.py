@@ -6,12 +6,23 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from tomolith.app.recipe import Recipe, load_recipe
-from tomolith.core import ClassSchema
+from tomolith.core import ClassSchema, Grid
 from tomolith.errors import InputError
 from tomolith.store.atomic import disk_errors, write_bytes
 from tomolith.store.scan import Scan
+
+
+@dataclass(frozen=True)
+class PlannedScan:
+    """What a scan of the study is, or will be once it is made or imported."""
+
+    grid: Grid
+    dtype: np.dtype[Any]
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,13 @@ class Study:
 
         makers = [STEPS[name] for name in ("phantom", "import") if self.recipe.section(name)]
         return tuple(scan_id for step in makers for scan_id in step.scan_ids(self))
+
+    def planned_scans(self) -> dict[str, PlannedScan]:
+        """Open every input and return what each scan will be, by its id."""
+        from tomolith.app.steps import STEPS
+
+        makers = [STEPS[name] for name in ("phantom", "import") if self.recipe.section(name)]
+        return {i: planned for step in makers for i, planned in step.planned(self).items()}
 
     def scan(self, scan_id: str) -> Scan:
         """Open a stored scan."""

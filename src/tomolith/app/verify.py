@@ -1,4 +1,4 @@
-"""``tomolith verify``: is every result of a study whole?"""
+"""``tomolith verify``: whether every result of a study is whole."""
 
 from __future__ import annotations
 

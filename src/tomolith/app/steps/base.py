@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from tomolith.app.study import Study
+from tomolith.app.study import PlannedScan, Study
 from tomolith.config import settings_hash
 from tomolith.core.provenance import code_version
 from tomolith.errors import IncompleteError, RecipeError
@@ -55,6 +55,9 @@ class ScanMaker(Step, Protocol):
     def scan_ids(self, study: Study) -> tuple[str, ...]:
         """Return the identifiers of the scans that it brings."""
 
+    def planned(self, study: Study) -> dict[str, PlannedScan]:
+        """Open every input and return what each scan will be, by its id."""
+
 
 @dataclass(frozen=True)
 class DoneMark:
@@ -89,9 +92,7 @@ def step_key(step: Step, study: Study) -> str:
     from tomolith.app.steps import STEPS
 
     section = study.recipe.section(step.name)
-    upstream = [
-        step_key(STEPS[name], study) for name in step.after if study.recipe.section(name)
-    ]
+    upstream = [step_key(STEPS[name], study) for name in step.after if study.recipe.section(name)]
     return settings_hash(
         step.name,
         section,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tomolith.app.steps.base import fingerprint
-from tomolith.app.study import Study
+from tomolith.app.study import PlannedScan, Study
 from tomolith.config import progress, settings_hash
-from tomolith.core import Grid, LabelMap, Volume
+from tomolith.core import LabelMap, Volume
 from tomolith.errors import RecipeError
 from tomolith.label.annotations import read_labels
 from tomolith.prepare.import_scan import ImportSettings, ScanSource, import_scan
@@ -51,10 +51,10 @@ class ImportStep:
         """Return the imported scans."""
         return tuple(study.scan_path(scan_id) / "zarr.json" for scan_id in self.scan_ids(study))
 
-    def grids(self, study: Study) -> list[tuple[Grid, int]]:
-        """Return grid and bytes per voxel of every scan, for the disk that is needed."""
-        images = [_open(source, study)[0] for source in self.sources(study)]
-        return [(image.grid, image.dtype.itemsize) for image in images]
+    def planned(self, study: Study) -> dict[str, PlannedScan]:
+        """Return what each scan will be, by its id; every source is opened."""
+        opened = {source.id: _open(source, study)[0] for source in self.sources(study)}
+        return {i: PlannedScan(image.grid, image.dtype) for i, image in opened.items()}
 
     def describe(self, study: Study) -> tuple[str, ...]:
         """Open every source and its labels."""

@@ -52,5 +52,7 @@ class MeasureStep:
                 labels = study.scan(scan_id).labels(section.labels)
                 found += measure(labels, section, region=scan_id)
                 bar.advance(note=scan_id)
-        write_table(measurement_rows(found, labels=section.labels), study.measurements / "quantities")
+        write_table(
+            measurement_rows(found, labels=section.labels), study.measurements / "quantities"
+        )
         return f"{len(found)} numbers of {len(scan_ids)} scans"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tomolith.app.study import Study
+import numpy as np
+
+from tomolith.app.study import PlannedScan, Study
+from tomolith.core import Grid
 from tomolith.phantom import make_phantom, phantom_ids
 
 
@@ -19,6 +22,13 @@ class PhantomStep:
     def scan_ids(self, study: Study) -> tuple[str, ...]:
         """Return the identifiers of the simulated scans."""
         return phantom_ids(study.recipe.phantom)
+
+    def planned(self, study: Study) -> dict[str, PlannedScan]:
+        """Return what each scan will be, by its id."""
+        settings = study.recipe.phantom
+        size = settings.voxel_size_um
+        grid = Grid(settings.shape_zyx, (size, size, size))
+        return {i: PlannedScan(grid, np.dtype(settings.dtype)) for i in self.scan_ids(study)}
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return nothing: a phantom is made from its settings alone."""

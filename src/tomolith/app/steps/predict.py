@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tomolith.app.steps.base import fingerprint
 from tomolith.app.study import Study
+
+if TYPE_CHECKING:
+    from tomolith.learn.bundle import ModelBundle
 
 
 class PredictStep:
@@ -29,9 +33,22 @@ class PredictStep:
         )
 
     def describe(self, study: Study) -> tuple[str, ...]:
-        """Say which scans would be segmented, and within which memory."""
+        """Say how many scans would be segmented, and the memory that takes."""
+        from tomolith.blocks import format_bytes
+        from tomolith.learn.predict import plan_prediction
+
         section = study.recipe.predict
-        return (f"{len(self._scans(study))} scans within {section.memory}",)
+        bundle = _bundle(study)
+        planned = study.planned_scans()
+        needed = 0
+        for scan_id in self._scans(study):
+            scan = planned[scan_id]
+            plan = plan_prediction(scan.grid, bundle, section, dtype=scan.dtype)
+            needed = max(needed, plan.projected_bytes)
+        n_scans = len(self._scans(study))
+        return (
+            f"{n_scans} scans; memory {format_bytes(needed)} projected, budget {section.memory}",
+        )
 
     def run(self, study: Study) -> str:
         """Segment every chosen scan."""
@@ -48,3 +65,24 @@ class PredictStep:
 
     def _scans(self, study: Study) -> tuple[str, ...]:
         return study.chosen_scans(study.recipe.predict.scans, key="predict.scans")
+
+
+def _bundle(study: Study) -> ModelBundle:
+    """Return the model, or where it is still to be trained one of the same size."""
+    from tomolith.learn.bundle import ModelBundle
+    from tomolith.learn.networks import NETWORKS
+
+    section = study.recipe.train
+    if section is None:
+        return ModelBundle.load(study.model_folder())
+    network = NETWORKS.build(section.network, 1, len(study.schema))
+    return ModelBundle(
+        section.network,
+        study.schema,
+        None,
+        sections=False,
+        normalisation=section.normalisation.normalisation(),
+        in_channels=1,
+        patch_px=section.patch_px,
+        weights=network.state_dict(),
+    )
