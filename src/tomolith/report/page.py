@@ -1,0 +1,168 @@
+"""Puts the page together: reads the study, draws the figures, fills the template."""
+
+from __future__ import annotations
+
+import base64
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files as resource_files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tomolith.core import LabelClass
+from tomolith.measure.confusion import ConfusionRecord
+from tomolith.report import figures, words
+from tomolith.report.previews import SUBSETS, make_previews
+from tomolith.report.settings import ReportSettings
+from tomolith.report.study_files import StudyFiles, read_study
+from tomolith.report.tabulate import at_a_glance, per_scan, score_tables, volume_table
+from tomolith.store.atomic import write_bytes, write_text
+
+_SHOWN_VERSIONS = ("tomolith", "numpy", "torch", "lightning", "zarr", "scikit-image")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page: what it is, in words, and where it lies."""
+
+    title: str
+    alt: str
+    source: str
+
+
+@dataclass(frozen=True)
+class PreviewRow:
+    """The pictures of one slice."""
+
+    caption: str
+    note: str
+    is_wide: bool
+    pictures: tuple[Picture, ...]
+    classes: tuple[LabelClass, ...]
+
+
+class _Album:
+    """Saves every figure as a file and hands back the picture for the page."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: set[str] = set()
+
+    def add(self, file_name: str, png: bytes, *, title: str, alt: str) -> Picture:
+        write_bytes(self._folder / file_name, png)
+        self._kept.add(file_name)
+        text = base64.b64encode(png).decode("ascii")
+        return Picture(title, alt, f"data:image/png;base64,{text}")
+
+    def drop_others(self) -> None:
+        """Remove figures of an earlier report, which would not fit this one."""
+        for path in self._folder.glob("*.png"):
+            if path.name not in self._kept:
+                path.unlink()
+
+
+def write_page(study: Path, settings: ReportSettings) -> Path:
+    """Write the report of a study folder; see :func:`tomolith.report.write_report`."""
+    files = read_study(study)
+    album = _Album(files.root / "report" / "figures")
+    previews, problems = make_previews(files, settings)
+    rows = [
+        PreviewRow(
+            caption=words.slice_caption(p.scan_id, p.z, SUBSETS[p.subset]),
+            note=p.note,
+            is_wide=p.is_wide,
+            pictures=tuple(
+                album.add(
+                    panel.file_name,
+                    panel.png,
+                    title=panel.title,
+                    alt=f"{panel.title} of slice {p.z} of {p.scan_id}",
+                )
+                for panel in p.panels
+            ),
+            classes=() if p.schema is None else p.schema.classes,
+        )
+        for p in previews
+    ]
+    colours = {c.name: c.colour for row in rows for c in row.classes}
+    environment = Environment(
+        loader=PackageLoader("tomolith.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.j2").render(
+        title=settings.title or files.name,
+        style=_style(),
+        summary=words.summary(files),
+        simulated=words.simulated(files),
+        problems=[*files.problems, *problems],
+        scans=words.scan_rows(files),
+        previews=rows,
+        models=files.models,
+        splits=words.split_rows(files),
+        curves=_curves(files, album),
+        confusions=_confusions(files, album),
+        glance=at_a_glance(files.scores),
+        scores=score_tables(files.scores),
+        by_scan=per_scan(files.scores),
+        patch_px=files.scores.patch_px if files.scores else 0,
+        unscored=words.unscored(files),
+        volumes=volume_table(files.quantities),
+        colours=colours,
+        recipe=files.recipe_text,
+        steps=words.step_rows(files),
+        versions=_versions(),
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+    path = files.root / "report" / "index.html"
+    write_text(path, page)
+    album.drop_others()
+    return path
+
+
+def _style() -> str:
+    folder = resource_files("tomolith.report") / "templates"
+    return (folder / "style.css").read_text(encoding="utf-8")
+
+
+def _curves(files: StudyFiles, album: _Album) -> list[Picture]:
+    return [
+        album.add(
+            f"training-{model.name}.png",
+            figures.curves_png(model.log),
+            title=f"Model '{model.name}' ({model.network})",
+            alt=f"Loss and mean IoU against the epoch for model {model.name}",
+        )
+        for model in files.models
+        if model.log
+    ]
+
+
+def _confusions(files: StudyFiles, album: _Album) -> list[Picture]:
+    records: tuple[ConfusionRecord, ...] = files.scores.confusions if files.scores else ()
+    subset = words.headline_subset(files)
+    return [
+        album.add(
+            f"confusion-{record.system}-{record.subset}.png",
+            figures.confusion_png(record),
+            title=f"{words.system_name(record.system)}, {words.subset_name(record.subset)}",
+            alt=f"Confusion matrix of {record.system} on the {record.subset} slices",
+        )
+        for record in records
+        if record.subset == subset
+    ]
+
+
+def _versions() -> list[tuple[str, str]]:
+    found = [("Python", platform.python_version())]
+    for name in _SHOWN_VERSIONS:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return found

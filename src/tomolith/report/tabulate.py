@@ -1,0 +1,160 @@
+"""Arranges score and quantity rows into the tables of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tomolith.measure.evaluate import Scores
+from tomolith.measure.rows import QuantityRow, ScoreRow
+from tomolith.report.words import number, quantity, subset_name, system_name
+
+CONVENTIONS = {"pooled": "pooled over all pixels", "mean_over_patches": "mean over patches"}
+METRIC_TITLES = {
+    "iou": "IoU",
+    "dice": "Dice",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "pixel_accuracy": "pixel accuracy",
+    "fw_iou": "weighted IoU",
+}
+_UNITS = {"voxels": "voxels", "um3": "µm³", "percent": "%"}
+_QUANTITY_TITLES = {"voxel_count": "voxels", "volume": "volume", "share": "share"}
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One line: its heading, the class whose colour it bears (or none), its cells."""
+
+    heading: str
+    class_name: str
+    cells: tuple[str, ...]
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with headings; every cell is text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[TableRow, ...]
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether some number does not exist."""
+        return any(cell == "–" for row in self.rows for cell in row.cells)
+
+
+def at_a_glance(scores: Scores | None) -> list[Table]:
+    """Return, per subset, the overall IoU and Dice of each system in both conventions."""
+    tables = []
+    for subset in _distinct(scores, "subset"):
+        found = {
+            (r.system, r.convention, r.metric): r.value
+            for r in (scores.rows if scores else ())
+            if r.subset == subset and r.scan == "all" and r.class_name == ""
+        }
+        keys = [
+            (convention, metric)
+            for convention in CONVENTIONS
+            for metric in ("iou", "dice")
+            if any(key[1:] == (convention, metric) for key in found)
+        ]
+        columns = tuple(f"mean {METRIC_TITLES[m]}, {CONVENTIONS[c]}" for c, m in keys)
+        rows = tuple(
+            TableRow(system_name(system), "", tuple(number(found.get((system, *k))) for k in keys))
+            for system in dict.fromkeys(key[0] for key in found)
+        )
+        if columns:
+            tables.append(Table(_capital(subset_name(subset)), columns, rows))
+    return tables
+
+
+def score_tables(scores: Scores | None) -> list[Table]:
+    """Return one table per subset, system and convention: classes down, metrics across."""
+    tables = []
+    rows = [r for r in (scores.rows if scores else ()) if r.scan == "all"]
+    for key in dict.fromkeys((r.subset, r.system, r.convention) for r in rows):
+        chosen = [r for r in rows if (r.subset, r.system, r.convention) == key]
+        subset, system, convention = key
+        title = f"{_capital(system_name(system))}, {subset_name(subset)}, {CONVENTIONS[convention]}"
+        tables.append(_score_table(title, chosen))
+    return tables
+
+
+def _score_table(title: str, rows: Sequence[ScoreRow]) -> Table:
+    value = {(r.class_name, r.metric): r.value for r in rows}
+    known = list(dict.fromkeys(r.metric for r in rows))
+    metrics = sorted(
+        known, key=lambda m: list(METRIC_TITLES).index(m) if m in METRIC_TITLES else 99
+    )
+    lines = []
+    for name in dict.fromkeys(r.class_name for r in rows):
+        # a metric that has no value per class leaves the cell empty: nothing is missing there
+        cells = tuple(number(value[name, m]) if (name, m) in value else "" for m in metrics)
+        lines.append(TableRow(name or "all classes", name, cells))
+    lines.sort(key=lambda line: line.class_name == "")
+    return Table(title, tuple(METRIC_TITLES.get(m, m) for m in metrics), tuple(lines))
+
+
+def per_scan(scores: Scores | None) -> list[Table]:
+    """Return the pooled mean IoU of each scan, where there is more than one."""
+    tables = []
+    for subset in _distinct(scores, "subset"):
+        rows = [
+            r
+            for r in (scores.rows if scores else ())
+            if (r.subset, r.convention, r.metric, r.class_name) == (subset, "pooled", "iou", "")
+            and r.scan != "all"
+        ]
+        systems = list(dict.fromkeys(r.system for r in rows))
+        scans = list(dict.fromkeys(r.scan for r in rows))
+        value = {(r.scan, r.system): r.value for r in rows}
+        if len(scans) > 1:
+            lines = tuple(
+                TableRow(scan, "", tuple(number(value.get((scan, s))) for s in systems))
+                for scan in scans
+            )
+            title = f"Mean IoU per scan, {subset_name(subset)}, pooled over all pixels"
+            tables.append(Table(title, tuple(system_name(s) for s in systems), lines))
+    return tables
+
+
+def volume_table(rows: Sequence[QuantityRow]) -> list[Table]:
+    """Return one table per label map: scans and classes down, quantities across."""
+    tables = []
+    for labels in dict.fromkeys(r.labels for r in rows):
+        chosen = [r for r in rows if r.labels == labels]
+        known = list(dict.fromkeys((r.quantity, r.unit) for r in chosen))
+        order = list(_QUANTITY_TITLES)
+        known.sort(key=lambda k: order.index(k[0]) if k[0] in order else 99)
+        value = {(r.scan, r.class_name, r.quantity): r.value for r in chosen}
+        lines = []
+        for scan, name in dict.fromkeys((r.scan, r.class_name) for r in chosen):
+            if name == "unlabelled" and not value.get((scan, name, "voxel_count")):
+                continue
+            cells = tuple(
+                quantity(value[scan, name, q], unit) if (scan, name, q) in value else ""
+                for q, unit in known
+            )
+            lines.append(TableRow(name, name, cells, group=scan))
+        columns = tuple(_heading(q, unit) for q, unit in known)
+        tables.append(Table(f"Label map '{labels}'", columns, tuple(lines)))
+    return tables
+
+
+def _heading(name: str, unit: str) -> str:
+    title = _QUANTITY_TITLES.get(name, name)
+    shown = _UNITS.get(unit, unit)
+    return title if title == shown else f"{title} ({shown})"
+
+
+def _distinct(scores: Scores | None, column: str) -> list[str]:
+    rows = scores.rows if scores else ()
+    return list(dict.fromkeys(str(getattr(r, column)) for r in rows))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
