@@ -94,10 +94,11 @@ class StoredArray:
         """
         if not (path / "zarr.json").is_file():
             raise ReadError("there is no array here", where=path, mend=_MEND)
-        # without this, blocks of nothing but fill value would leave no trace on disk
-        config: Any = {"write_empty_chunks": True}
         try:
-            array = zarr.open_array(store=str(path), mode="r" if whole else "r+", config=config)
+            array = zarr.open_array(store=str(path), mode="r" if whole else "r+")
+            # without this, blocks of nothing but fill value would leave no trace on disk
+            # (zarr 3.1 ignores `config` in open_array)
+            array = array.with_config({"write_empty_chunks": True})
         except OSError as error:
             raise ReadError(f"the array cannot be opened: {error}", where=path) from error
         except Exception as error:

@@ -251,6 +251,7 @@ class Scan:
         DiskError
             The folder cannot be written.
         """
+        check_name(name)
         record = Record("labels", self.grid, provenance, schema=schema)
         final = self.path / "labels" / name
         return LabelWriter.create(final, record, dtype=np.uint8, layout=self.layout)

@@ -62,7 +62,6 @@ class LabelWriter:
         cls, final: Path, record: Record, *, dtype: npt.DTypeLike, layout: Layout
     ) -> LabelWriter:
         """Begin a result anew, dropping an unfinished one of the same name."""
-        check_name(final.name)
         begun = _partial(final)
         remove_tree(begun)
         channels = () if record.channels is None else (len(record.channels),)
