@@ -56,7 +56,7 @@ def settings(target: str) -> str:
             default = _value(field.default_factory())
         else:
             default = _value(field.default)
-        meaning = field.description or described.get(name, "")
+        meaning = field.description or described.get(name, "") or _summary(field.annotation)
         if bounds := _bounds(field.metadata):
             meaning = f"{meaning} ({bounds})" if meaning else bounds
         rows.append(f"| `{key}` | {_type(field.annotation)} | {default} | {_cell(meaning)} |")
@@ -110,7 +110,9 @@ def _load(target: str) -> Any:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("``", "`")
+    words = " ".join(text.split()).replace("|", "\\|").replace("``", "`")
+    words = words.replace("`None`", "left out")
+    return words[:1].upper() + words[1:]
 
 
 def _value(value: Any) -> str:
@@ -123,7 +125,7 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if hasattr(value, "model_fields"):
-        return "a section of its own"
+        return "its defaults"
     return f"`{value}`"
 
 
@@ -142,11 +144,20 @@ def _type(annotation: Any) -> str:
         return "[" + ", ".join(_type(kind) for kind in kinds) + "]"
     if origin is dict:
         return "mapping"
+    if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
+        return "name, or name with options" if annotation.__name__ == "Component" else "section"
     names = {int: "integer", float: "number", str: "text", bool: "true/false", dict: "mapping"}
     if annotation in names:
         return names[annotation]
-    name = getattr(annotation, "__name__", str(annotation))
-    return {"Component": "name, or {name, options}", "Any": "any"}.get(name, name)
+    return "any" if annotation is Any else str(getattr(annotation, "__name__", annotation))
+
+
+def _summary(annotation: Any) -> str:
+    """Return the first line of the docstring of a section's class."""
+    for kind in (annotation, *typing.get_args(annotation)):
+        if isinstance(kind, type) and hasattr(kind, "model_fields"):
+            return (inspect.getdoc(kind) or "").split("\n", 1)[0]
+    return ""
 
 
 def _bounds(metadata: list[Any]) -> str:
