@@ -15,7 +15,7 @@ from tomolith.phantom.noise import Floats, box_indices, fractal_noise, lattice_n
 from tomolith.phantom.settings import PhantomSettings
 
 MATERIALS = ("background", "electrode", "dendrite")
-_MOSS = 0.16  # roughness of a dendrite's skin, as a share of its radius
+_MOSS = 0.13  # roughness of a dendrite's skin, as a share of its radius
 _ROUGH_SPACING_UM = 45.0
 
 

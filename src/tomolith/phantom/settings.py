@@ -80,13 +80,13 @@ class PhantomSettings(Settings):
     roughness_um: float = Field(4.0, ge=0, description="Roughness of the interfaces (rms).")
     tilt_deg: float = Field(0.7, ge=0, le=10, description="Tilt of the cell in the scan.")
 
-    n_dendrites: int = Field(36, ge=0, description="Dendrites per scan.")
+    n_dendrites: int = Field(40, ge=0, description="Dendrites per scan.")
     dendrite_height_um: float = Field(100.0, gt=0, description="Length of a trunk, on average.")
     dendrite_radius_um: float = Field(14.0, gt=0, description="Radius at the root, on average.")
     branching: Share = Field(0.32, description="Chance of a branch per step of growth.")
     tortuosity: float = Field(0.6, ge=0, description="How much a branch winds; 0 is straight.")
-    porosity_frac: float = Field(0.15, ge=0, le=0.6, description="Share of pores in dendrites.")
-    pore_um: float = Field(16.0, gt=0, description="Size of the pores in dendrites.")
+    porosity_frac: float = Field(0.12, ge=0, le=0.6, description="Share of pores in dendrites.")
+    pore_um: float = Field(18.0, gt=0, description="Size of the pores in dendrites.")
     n_defects: int = Field(8, ge=0, description="Dark bubbles in the polymer, no dendrites.")
 
     polymer_grey: Share = Field(0.55, description="Grey of the polymer.")
@@ -94,7 +94,7 @@ class PhantomSettings(Settings):
     dendrite_contrast: Share = Field(0.10, description="How much darker a dendrite is.")
     texture: Share = Field(0.02, description="Unevenness of the material itself (rms).")
     drift: Share = Field(0.05, description="Slow unevenness of the background.")
-    noise: Share = Field(0.035, description="Noise (rms).")
+    noise: Share = Field(0.03, description="Noise (rms).")
     rings: Share = Field(0.012, description="Ring artefacts (rms).")
     fringes: float = Field(0.6, ge=0, le=3, description="Bright and dark fringes along edges.")
     blur_um: float = Field(3.5, ge=0, description="Point spread (standard deviation).")
@@ -102,7 +102,7 @@ class PhantomSettings(Settings):
     dtype: Literal["uint8", "uint16"] = Field("uint8", description="Type of the grey values.")
 
     hand_labelled_slices: Size | tuple[Index, ...] = Field(
-        8, description="Cross-sections shown in labels/hand: how many, or a list of z."
+        10, description="Cross-sections shown in labels/hand: how many, or a list of z."
     )
 
     @model_validator(mode="before")
