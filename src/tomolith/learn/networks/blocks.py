@@ -67,8 +67,8 @@ def check_input(image: Tensor, *, in_channels: int, divisor: int) -> None:
     Traceback (most recent call last):
     ...
     tomolith.errors.InputError: the image has 100 × 128 pixels
-      expected:  sides that are multiples of 16
-      to mend:   pad it to 112 × 128 pixels
+      expected: sides that are multiples of 16
+      to mend:  pad it to 112 × 128 pixels
     """
     if image.ndim != 4 or image.shape[1] != in_channels:
         raise InputError(

@@ -1,0 +1,229 @@
+"""What a network learns from: scans with labels, read slice by slice."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tomolith.config import progress
+from tomolith.core import Box, ClassSchema, IntensityStats, LabelMap, Normalisation, Volume
+from tomolith.errors import InputError, MismatchError
+from tomolith.label.splits import LabelledScan
+from tomolith.learn.losses.base import IGNORE
+
+TILE_PX = 64
+SLAB, SLAB_BYTES = 16, 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A scan with labels, some of its voxels or all of them.
+
+    Parameters
+    ----------
+    scan_id
+        Name of the scan.
+    image, labels
+        Of the same shape; neither is ever loaded whole.
+    stats
+        Intensity statistics of the scan: one entry, or one per section.
+
+    Raises
+    ------
+    MismatchError
+        The shapes differ, or the number of statistics fits neither the scan nor its sections.
+    """
+
+    scan_id: str
+    image: Volume
+    labels: LabelMap
+    stats: tuple[IntensityStats, ...]
+
+    def __post_init__(self) -> None:
+        if self.image.grid.shape_zyx != self.labels.grid.shape_zyx:
+            raise MismatchError(
+                f"the labels have shape {self.labels.grid.shape_zyx} (z, y, x)",
+                expected=f"the image's shape {self.image.grid.shape_zyx}",
+                where=self.scan_id,
+            )
+        if len(self.stats) not in (1, self.image.grid.shape_zyx[0]):
+            raise MismatchError(
+                f"there are {len(self.stats)} intensity statistics",
+                expected=f"1, or one for each of {self.image.grid.shape_zyx[0]} sections",
+                where=self.scan_id,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSlice:
+    """A slice that has labels, and how many pixels of each class each of its tiles holds.
+
+    Parameters
+    ----------
+    example, z
+        Index of the example, and of the slice in it.
+    n_pixels
+        (tiles in y, tiles in x, classes); tiles are ``TILE_PX`` wide and start at the corner.
+    """
+
+    example: int
+    z: int
+    n_pixels: npt.NDArray[np.int64]
+
+
+def channel_table(schema: ClassSchema) -> npt.NDArray[np.int64]:
+    """Return the output channel of each stored value 0..255; ``IGNORE`` where it is no class.
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS
+    >>> channel_table(PRESETS["li-binary"])[[0, 1, 255]]
+    array([ 0,  1, -1])
+    """
+    table = np.full(256, IGNORE, np.int64)
+    table[list(schema.values)] = np.arange(len(schema))
+    return table
+
+
+def index_labels(examples: Sequence[Example], schema: ClassSchema) -> list[LabelledSlice]:
+    """Find the labelled slices of all examples, reading a few slices at a time.
+
+    Raises
+    ------
+    InputError
+        No voxel is labelled with a class of the schema.
+    """
+    table = channel_table(schema)
+    found = []
+    total = sum(example.image.grid.shape_zyx[0] for example in examples)
+    with progress("finding labels", total=total) as bar:
+        for i, example in enumerate(examples):
+            for z, values in _slices(example.labels):
+                channels = table[values]
+                if (channels != IGNORE).any():
+                    found.append(LabelledSlice(i, z, _tile_counts(channels, len(schema))))
+                bar.advance()
+    if not found:
+        raise InputError(
+            "no voxel of the training scans is labelled",
+            expected=f"labels of the classes {', '.join(schema.names)}",
+            where=", ".join(example.scan_id for example in examples) or "train",
+            mend="name label files for these scans in the recipe, or check their values",
+        )
+    return found
+
+
+def labelled_scans(
+    examples: Sequence[Example], slices: Sequence[LabelledSlice]
+) -> list[LabelledScan]:
+    """Return what :func:`tomolith.label.splits.split` wants to know."""
+    return [
+        LabelledScan(
+            example.scan_id,
+            tuple(s.z for s in slices if s.example == i),
+            example.image.grid.sections,
+        )
+        for i, example in enumerate(examples)
+    ]
+
+
+def _tile_counts(channels: npt.NDArray[np.int64], n_classes: int) -> npt.NDArray[np.int64]:
+    n_y, n_x = (-(-side // TILE_PX) for side in channels.shape)
+    y, x = np.nonzero(channels != IGNORE)
+    flat = ((y // TILE_PX) * n_x + x // TILE_PX) * n_classes + channels[y, x]
+    return np.bincount(flat, minlength=n_y * n_x * n_classes).reshape(n_y, n_x, n_classes)
+
+
+def _slices(labels: LabelMap) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+    """Yield z and the slice's values; slabs, since a stored chunk holds several slices."""
+    depth, height, width = labels.grid.shape_zyx
+    step = max(1, min(SLAB, SLAB_BYTES // (height * width)))
+    for start in range(0, depth, step):
+        stop = min(start + step, depth)
+        slab = labels.read(Box((start, 0, 0), (stop, height, width)))
+        yield from zip(range(start, stop), slab, strict=True)
+
+
+def _read_slice(source: Volume | LabelMap, z: int) -> npt.NDArray[Any]:
+    _, height, width = source.grid.shape_zyx
+    return source.read(Box((z, 0, 0), (z + 1, height, width)))[0]
+
+
+class SliceCache:
+    """Slices of image and channels, the most recently used ones kept within a budget.
+
+    Parameters
+    ----------
+    examples, schema
+        What to read, and how label values map to channels.
+    budget_bytes
+        Memory for kept slices; a single slice may exceed it.
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS, Grid
+    >>> grid, stats = Grid((1, 4, 4), None), IntensityStats.of_sample(np.arange(9))
+    >>> image = Volume(np.ones((1, 4, 4), np.float32), grid)
+    >>> labels = LabelMap(Volume(np.ones((1, 4, 4), np.uint8), grid), PRESETS["li-binary"])
+    >>> cache = SliceCache([Example("a", image, labels, (stats,))], labels.schema, 10**6)
+    >>> cache.region(0, 0, corner_yx=(-2, 0), side_px=4)[1]
+    array([[-1, -1, -1, -1],
+           [-1, -1, -1, -1],
+           [ 1,  1,  1,  1],
+           [ 1,  1,  1,  1]])
+    """
+
+    def __init__(self, examples: Sequence[Example], schema: ClassSchema, budget_bytes: int) -> None:
+        self._examples = examples
+        self._table = channel_table(schema)
+        self._budget_bytes = budget_bytes
+        self._kept: OrderedDict[tuple[int, int], tuple[npt.NDArray[Any], npt.NDArray[Any]]]
+        self._kept = OrderedDict()
+        self._n_bytes = 0
+
+    def slice_bytes(self, example: int) -> int:
+        """Return the memory that a kept slice of ``example`` takes."""
+        volume = self._examples[example].image
+        _, height, width = volume.grid.shape_zyx
+        return height * width * (volume.dtype.itemsize + 1)
+
+    def read(self, example: int, z: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return a slice's grey values and label values (height, width)."""
+        key = (example, z)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        source = self._examples[example]
+        pair = _read_slice(source.image, z), _read_slice(source.labels, z)
+        self._kept[key] = pair
+        self._n_bytes += self.slice_bytes(example)
+        while self._n_bytes > self._budget_bytes and len(self._kept) > 1:
+            (old, _), _ = self._kept.popitem(last=False)
+            self._n_bytes -= self.slice_bytes(old)
+        return pair
+
+    def region(
+        self, example: int, z: int, *, corner_yx: tuple[int, int], side_px: int
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+        """Return a square of grey values and channels; outside: mirrored, and unlabelled."""
+        image, labels = self.read(example, z)
+        pads, cut = [], []
+        for start, size in zip(corner_yx, image.shape, strict=True):
+            low, high = max(start, 0), min(start + side_px, size)
+            pads.append((low - start, start + side_px - high))
+            cut.append(slice(low, high))
+        grey = np.pad(image[tuple(cut)], pads, mode="symmetric")
+        channels = self._table[labels[tuple(cut)]]
+        return grey, np.pad(channels, pads, constant_values=IGNORE)
+
+
+def normalise_slice(
+    grey: npt.NDArray[Any], example: Example, z: int, normalisation: Normalisation
+) -> npt.NDArray[np.float32]:
+    """Return (height, width) network input, by the statistics of the scan or section."""
+    return normalisation.apply(grey[None], example.stats, z_start=z)[0]

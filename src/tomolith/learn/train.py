@@ -1,0 +1,258 @@
+"""Training a network on labelled slices."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tomolith.config import settings_hash
+from tomolith.core import ClassSchema, Provenance
+from tomolith.errors import InputError, MismatchError, RecipeError
+from tomolith.label.splits import SliceRange, Split, split
+from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.checkpoint import EpochRow, Progress, read_checkpoint
+from tomolith.learn.device import make_fabric, torch_threads
+from tomolith.learn.examples import (
+    Example,
+    LabelledSlice,
+    SliceCache,
+    index_labels,
+    labelled_scans,
+)
+from tomolith.learn.losses import LOSSES
+from tomolith.learn.networks import NETWORKS
+from tomolith.learn.sampling import PatchSampler
+from tomolith.learn.settings import TrainSettings
+from tomolith.learn.trainer import Task, Trainer
+from tomolith.learn.validation import spread
+from tomolith.store.atomic import write_text
+
+__all__ = ["Example", "TrainResult", "train"]
+
+# what changes only how long or where a training runs, not what it learns from
+_NOT_IN_KEY = {"threads", "device", "cache"}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a training gave.
+
+    Parameters
+    ----------
+    bundle
+        The network with its best weights; also stored in ``folder``.
+    folder
+        ``weights.safetensors``, ``model.yaml``, ``log.csv``, ``split.json``, ``tensorboard/``.
+    split
+        Which slices trained, validated, and were left for the test.
+    rows
+        What each epoch did.
+    best_epoch
+        The epoch whose weights were kept.
+    stopped
+        ``"epochs"``, ``"time"`` or ``"patience"``.
+    seconds
+        Time spent, over all starts.
+    """
+
+    bundle: ModelBundle
+    folder: Path
+    split: Split
+    rows: tuple[EpochRow, ...]
+    best_epoch: int
+    stopped: str
+    seconds: float
+
+
+def train(
+    examples: Sequence[Example], settings: TrainSettings, folder: Path, *, schema: ClassSchema
+) -> TrainResult:
+    """Train a network, or go on where a killed training of the same settings stopped.
+
+    Parameters
+    ----------
+    examples
+        Scans with labels.  Voxels that are unlabelled never count.
+    settings
+        See :class:`~tomolith.learn.settings.TrainSettings`.
+    folder
+        Where the model is stored.
+    schema
+        The classes to learn; every example has the same.
+
+    Raises
+    ------
+    InputError
+        Nothing is labelled, or the patch does not fit the network.
+    MismatchError
+        The examples differ in class schema, voxel size or kind.
+    RecipeError
+        A name or option is unknown, or the split leaves nothing to train or validate with.
+    IntegrityError
+        A checkpoint in ``folder`` is damaged.
+    DiskError
+        ``folder`` cannot be written.
+    """
+    started_s = time.monotonic()
+    _check_alike(examples, schema)
+    slices = index_labels(examples, schema)
+    parts = split(labelled_scans(examples, slices), settings.split)
+    key = _key(examples, settings, schema, parts)
+    with torch_threads(settings.threads), torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        network = NETWORKS.build(settings.network, 1, len(schema))
+        _check_patch(settings.patch_px, network.divisor)
+        network = network.to(memory_format=torch.channels_last)
+        training = _inside(slices, parts.train, examples)
+        loss = LOSSES.build(settings.loss)
+        loss.prepare(schema.names, [int(n) for n in sum(s.n_pixels.sum((0, 1)) for s in training)])
+        write_text(folder / "split.json", json.dumps(parts.to_dict(), indent=1))
+        task = _task(examples, settings, training, schema=schema, parts=parts, key=key)
+        trainer = Trainer(
+            network, loss, make_fabric(settings), task=task, settings=settings, folder=folder
+        )
+        checkpoint = folder / "checkpoint.safetensors"
+        progress = read_checkpoint(
+            checkpoint, key=key, network=network, optimizer=trainer.optimizer
+        )
+        progress = trainer.run(progress or Progress(), started_s=started_s)
+    bundle = _bundle(examples, settings, schema, progress=progress, key=key)
+    bundle.save(folder)
+    checkpoint.unlink()
+    return TrainResult(
+        bundle,
+        folder,
+        parts,
+        tuple(progress.rows),
+        progress.best_epoch,
+        progress.stopped,
+        progress.seconds,
+    )
+
+
+def _check_alike(examples: Sequence[Example], schema: ClassSchema) -> None:
+    if not examples:
+        raise InputError(
+            "there is no labelled scan to train on",
+            where="train",
+            mend="name label files for at least one scan under 'import'",
+        )
+    first = examples[0].image.grid
+    for example in examples:
+        if example.labels.schema != schema:
+            raise MismatchError(
+                f"the labels have the classes {', '.join(example.labels.schema.names)}",
+                expected=f"the classes of the study: {', '.join(schema.names)}",
+                where=example.scan_id,
+            )
+        grid = example.image.grid
+        same_size = (grid.voxel_size_um is None) == (first.voxel_size_um is None) and np.allclose(
+            grid.voxel_size_um or 1.0, first.voxel_size_um or 1.0, rtol=0.01
+        )
+        if not same_size or grid.sections != first.sections:
+            raise MismatchError(
+                f"the scan has voxels of {_size_text(grid.voxel_size_um)}"
+                + (" and holds sections" if grid.sections else ""),
+                expected=f"as '{examples[0].scan_id}': {_size_text(first.voxel_size_um)}"
+                + (", sections" if first.sections else ""),
+                where=example.scan_id,
+                mend="train one model for each voxel size, or resample the scans",
+            )
+
+
+def _size_text(size: tuple[float, ...] | None) -> str:
+    return "unknown size" if size is None else " × ".join(f"{v:g}" for v in size) + " µm"
+
+
+def _check_patch(patch_px: int, divisor: int) -> None:
+    if patch_px % divisor:
+        nearest = max(divisor, round(patch_px / divisor) * divisor)
+        raise RecipeError(
+            f"patch_px is {patch_px}",
+            expected=f"a multiple of {divisor}, which the network can halve",
+            where="train.patch_px",
+            mend=f"say {nearest}",
+        )
+
+
+def _key(
+    examples: Sequence[Example], settings: TrainSettings, schema: ClassSchema, parts: Split
+) -> str:
+    scans = [
+        (e.scan_id, e.image.grid.shape_zyx, str(e.image.dtype), [s.to_dict() for s in e.stats])
+        for e in examples
+    ]
+    plain = settings.model_dump(mode="json", exclude=_NOT_IN_KEY)
+    return settings_hash(plain, schema.to_dict(), parts.to_dict(), scans)
+
+
+def _inside(
+    slices: Sequence[LabelledSlice], ranges: Sequence[SliceRange], examples: Sequence[Example]
+) -> list[LabelledSlice]:
+    wanted = {(r.scan_id, z) for r in ranges for z in range(r.z_start, r.z_stop)}
+    return [s for s in slices if (examples[s.example].scan_id, s.z) in wanted]
+
+
+def _task(
+    examples: Sequence[Example],
+    settings: TrainSettings,
+    training: Sequence[LabelledSlice],
+    *,
+    schema: ClassSchema,
+    parts: Split,
+    key: str,
+) -> Task:
+    cache = SliceCache(examples, schema, settings.cache_bytes)
+    largest = max(cache.slice_bytes(s.example) for s in training)
+    numbers = {e.scan_id: i for i, e in enumerate(examples)}
+    places = [(numbers[r.scan_id], z) for r in parts.validation for z in range(r.z_start, r.z_stop)]
+    sampler = PatchSampler(
+        training,
+        n_patches=settings.patches_per_epoch or _enough_patches(training, settings),
+        balance=settings.balance,
+        n_slices=max(1, settings.cache_bytes // largest),
+        seed=settings.seed,
+    )
+    normalisation = settings.normalisation.normalisation()
+    return Task(examples, sampler, spread(places), cache, normalisation, key)
+
+
+def _enough_patches(training: Sequence[LabelledSlice], settings: TrainSettings) -> int:
+    """Return the patches that cover the labelled area twice, 256 to 4096."""
+    area_px = sum(int(s.n_pixels.sum()) for s in training)
+    return int(np.clip(2 * area_px / settings.patch_px**2, 256, 4096))
+
+
+def _bundle(
+    examples: Sequence[Example],
+    settings: TrainSettings,
+    schema: ClassSchema,
+    *,
+    progress: Progress,
+    key: str,
+) -> ModelBundle:
+    grid = examples[0].image.grid
+    return ModelBundle(
+        network=settings.network,
+        schema=schema,
+        voxel_size_um=grid.voxel_size_um,
+        sections=grid.sections,
+        normalisation=settings.normalisation.normalisation(),
+        in_channels=1,
+        patch_px=settings.patch_px,
+        weights=progress.best_weights,
+        settings=settings,
+        scores=progress.best_scores,
+        provenance=Provenance.now(
+            "train",
+            inputs=tuple(e.scan_id for e in examples),
+            settings_hash=key,
+            seed=settings.seed,
+        ),
+    )

@@ -1,0 +1,218 @@
+"""The training loop, on Lightning's Fabric.
+
+Fabric gives devices, precision and, later, several processes; the loop is our own because time
+limits, resuming after a kill and safe checkpoints want to see every step.  Each epoch draws its
+patches, augmentation and dropout from the seed and its own number, so a resumed training sees
+exactly what an uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from tomolith import config
+from tomolith.core import Normalisation
+from tomolith.learn.augment import augment, read_px
+from tomolith.learn.checkpoint import EpochRow, Progress, write_checkpoint
+from tomolith.learn.examples import Example, SliceCache
+from tomolith.learn.losses.base import Loss
+from tomolith.learn.sampling import PatchSampler, read_batches
+from tomolith.learn.settings import TrainSettings
+from tomolith.learn.training_log import TrainingLog
+from tomolith.learn.validation import validate
+
+WARM_UP_STEPS = 20
+LAST_LR_FRAC = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is learnt from what; fixed during a training."""
+
+    examples: Sequence[Example]
+    sampler: PatchSampler
+    validation: Sequence[tuple[int, int]]
+    cache: SliceCache
+    normalisation: Normalisation
+    key: str
+
+
+class Trainer:
+    """Runs epochs until the epochs, the time or the patience are used up.
+
+    Parameters
+    ----------
+    network, loss, fabric
+        What is trained, by what, and where.
+    task
+        The data.
+    settings
+        All settings.
+    folder
+        For ``checkpoint.safetensors``, ``log.csv`` and TensorBoard's files.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        fabric: Fabric,
+        *,
+        task: Task,
+        settings: TrainSettings,
+        folder: Path,
+    ) -> None:
+        self.network, self.loss, self.fabric = network, loss, fabric
+        self.task, self.settings, self.folder = task, settings, folder
+        self.optimizer = torch.optim.Adam(
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self._model: Any = network
+        self._limit_s = math.inf if settings.minutes is None else 60 * settings.minutes
+        self._validation_s = 0.0
+
+    def run(self, progress: Progress, *, started_s: float) -> Progress:
+        """Train on from ``progress``; ``started_s`` is the monotonic time of this start."""
+        self._started_s = started_s - progress.seconds
+        self._model, optimizer = self.fabric.setup(self.network, self.optimizer)
+        settings = self.settings
+        with (
+            config.progress("training", total=1.0) as bar,
+            TrainingLog(self.folder, progress.rows) as log,
+        ):
+            shown = 0.0
+            while not progress.stopped:
+                row, scores = self._epoch(progress, optimizer)
+                self._note(progress, row, scores)
+                progress.stopped = self._why_stop(progress)
+                log.add(row)
+                write_checkpoint(
+                    self.folder / "checkpoint.safetensors",
+                    progress,
+                    key=self.task.key,
+                    network=self.network,
+                    optimizer=self.optimizer,
+                )
+                done = 1.0 if progress.stopped else self._done_frac(progress.step)
+                note = f"epoch {row.epoch}/{settings.epochs}, IoU {row.validation_iou:.3f}"
+                bar.advance(done - shown, note=note)
+                shown = done
+        return progress
+
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - self._started_s
+
+    def _time_is_up(self) -> bool:
+        return self._elapsed_s() + self._validation_s >= self._limit_s
+
+    def _why_stop(self, progress: Progress) -> str:
+        if progress.epoch >= self.settings.epochs:
+            return "epochs"
+        if self._time_is_up():
+            return "time"
+        patience = self.settings.patience
+        if patience is not None and progress.epoch - progress.best_epoch >= patience:
+            return "patience"
+        return ""
+
+    def _note(self, progress: Progress, row: EpochRow, scores: dict[str, float | None]) -> None:
+        progress.epoch, progress.step, progress.seconds = row.epoch, row.step, row.seconds
+        progress.rows.append(row)
+        if row.validation_iou > progress.best_iou:
+            progress.best_epoch, progress.best_iou = row.epoch, row.validation_iou
+            progress.best_scores = scores
+            progress.best_weights = {
+                name: t.detach().cpu().clone() for name, t in self.network.state_dict().items()
+            }
+
+    def _epoch(
+        self, progress: Progress, optimizer: Any
+    ) -> tuple[EpochRow, dict[str, float | None]]:
+        epoch, step = progress.epoch, progress.step
+        total, n = 0.0, 0
+        lr = self.settings.learning_rate
+        self.network.train()
+        torch.manual_seed(self.settings.seed * 1_000_003 + epoch)  # dropout
+        for image, target in self._batches(epoch):
+            lr = self._set_lr(step)
+            optimizer.zero_grad(set_to_none=True)
+            loss = self.loss(self._model(image), target)
+            self.fabric.backward(loss)
+            optimizer.step()
+            total, n, step = total + float(loss.detach()), n + 1, step + 1
+            if self._time_is_up():
+                break
+        scores = self._validate()
+        values = {f"validation_iou_{name}": v for name, v in scores.iou.items()}
+        row = EpochRow(
+            epoch=epoch + 1,
+            step=step,
+            train_loss=total / n,
+            validation_loss=scores.loss,
+            validation_iou=scores.mean_iou,
+            lr=lr,
+            seconds=self._elapsed_s(),
+        )
+        return row, {"validation_iou": scores.mean_iou, **values}
+
+    def _batches(self, epoch: int) -> Any:
+        task, settings = self.task, self.settings
+        rng = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
+        regions = read_batches(
+            task.sampler.epoch(epoch),
+            task.examples,
+            task.cache,
+            normalisation=task.normalisation,
+            batch=settings.batch,
+            side_px=read_px(settings.patch_px, settings.augment),
+        )
+        for image, target in regions:
+            image, target = augment(
+                image, target, settings.augment, patch_px=settings.patch_px, rng=rng
+            )
+            image = image.contiguous(memory_format=torch.channels_last)
+            yield self.fabric.to_device(image), self.fabric.to_device(target)
+
+    def _validate(self) -> Any:
+        start = time.monotonic()
+        self.network.eval()
+        scores = validate(
+            self._forward,
+            self.loss,
+            self.task.validation,
+            examples=self.task.examples,
+            cache=self.task.cache,
+            normalisation=self.task.normalisation,
+            patch_px=self.settings.patch_px,
+            batch=self.settings.batch,
+        )
+        self._validation_s = time.monotonic() - start
+        return scores
+
+    def _forward(self, image: Tensor) -> Tensor:
+        image = image.contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self._model(self.fabric.to_device(image))
+        return logits
+
+    def _done_frac(self, step: int) -> float:
+        """Share of the training that is over: by steps, or by time where that is further."""
+        n_steps = self.settings.epochs * -(-self.task.sampler.n_patches // self.settings.batch)
+        return min(1.0, max(step / n_steps, self._elapsed_s() / self._limit_s))
+
+    def _set_lr(self, step: int) -> float:
+        lr = self.settings.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS)
+        if self.settings.schedule == "cosine":
+            fall = 0.5 * (1 + math.cos(math.pi * self._done_frac(step)))
+            lr *= LAST_LR_FRAC + (1 - LAST_LR_FRAC) * fall
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return lr
