@@ -21,7 +21,7 @@ _MIN_PX = 360
 
 
 def nice_length_um(width_um: float) -> float:
-    """Return a round length of about a fifth of a width.
+    """Return a round length between a tenth and a quarter of a width.
 
     Examples
     --------
@@ -68,10 +68,10 @@ def _scale_bar(axes: Axes, size: tuple[int, int], pixel_um: float) -> None:
     height, width = size
     length_um = nice_length_um(width * pixel_um)
     length, margin = length_um / pixel_um, 0.035 * min(width, height)
-    thick = max(3.0, 0.012 * min(width, height))
+    thick = max(5.0, 0.02 * min(width, height))
     left, top = width - margin - length, height - margin - thick
     edge = [withStroke(linewidth=2.5, foreground="black")]
-    bar = Rectangle((left, top), length, thick, facecolor="white", edgecolor="black", lw=0.8)
+    bar = Rectangle((left, top), length, thick, facecolor="white", edgecolor="black", lw=0.6)
     axes.add_patch(bar)
     axes.text(
         left + length / 2,
@@ -129,11 +129,7 @@ def _line(
 
 def confusion_png(record: ConfusionRecord) -> bytes:
     """Return a confusion matrix as a heat map: share of each true class, and counts."""
-    counts = np.array(record.counts, np.int64)
-    columns = list(record.classes)
-    if any(record.n_prediction_unlabelled):
-        counts = np.column_stack([counts, record.n_prediction_unlabelled])
-        columns.append("no class")
+    counts, names, columns = _present(record)
     n_rows, n_columns = counts.shape
     total = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
@@ -146,13 +142,25 @@ def confusion_png(record: ConfusionRecord) -> bytes:
             text = f"{share[i, j]:.1%}\n{_short(int(counts[i, j]))}" if total[i] else "–"
             axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(n_columns), columns, rotation=25 if n_columns > 3 else 0)
-    axes.set_yticks(range(n_rows), record.classes)
+    axes.set_yticks(range(n_rows), names)
     axes.set(xlabel="predicted class", ylabel="true class")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     bar = figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.9)
     bar.outline.set_visible(False)  # type: ignore[operator]
     return _png(figure)
+
+
+def _present(record: ConfusionRecord) -> tuple[npt.NDArray[np.int64], list[str], list[str]]:
+    """Return counts, row names and column names of the classes that occur at all."""
+    counts = np.array(record.counts, np.int64)
+    missed = np.array(record.n_prediction_unlabelled, np.int64)
+    kept = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1) + missed)
+    names = [record.classes[i] for i in kept]
+    counts = counts[np.ix_(kept, kept)]
+    if missed.any():
+        return np.column_stack([counts, missed[kept]]), names, [*names, "no class"]
+    return counts, names, names
 
 
 def _short(n: int) -> str:

@@ -83,11 +83,12 @@ def write_page(study: Path, settings: ReportSettings) -> Path:
                 )
                 for panel in p.panels
             ),
-            classes=() if p.schema is None else p.schema.classes,
+            classes=p.classes,
         )
         for p in previews
     ]
-    colours = {c.name: c.colour for row in rows for c in row.classes}
+    colours = words.class_colours(files)
+    subset = words.headline_subset(files)
     environment = Environment(
         loader=PackageLoader("tomolith.report"),
         autoescape=True,
@@ -108,7 +109,8 @@ def write_page(study: Path, settings: ReportSettings) -> Path:
         curves=_curves(files, album),
         confusions=_confusions(files, album),
         glance=at_a_glance(files.scores),
-        scores=score_tables(files.scores),
+        scores=score_tables(files.scores, subset=subset),
+        other_scores=score_tables(files.scores, subset=subset, others=True),
         by_scan=per_scan(files.scores),
         patch_px=files.scores.patch_px if files.scores else 0,
         unscored=words.unscored(files),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tomolith.core import Box, ClassSchema
+from tomolith.core import Box, ClassSchema, LabelClass
 from tomolith.errors import TomolithError
 from tomolith.report.figures import picture_png
 from tomolith.report.settings import ReportSettings
@@ -42,7 +42,7 @@ class Preview:
     subset: str
     note: str
     is_wide: bool
-    schema: ClassSchema | None
+    classes: tuple[LabelClass, ...]
     panels: tuple[Panel, ...]
 
 
@@ -94,19 +94,28 @@ def _preview(files: StudyFiles, settings: ReportSettings, which: tuple[Scan, int
         "otsu": "Otsu",
     }
     pictures: dict[str, npt.NDArray[np.uint8]] = {"Image": np.repeat(grey[..., None], 3, axis=2)}
-    schema = None
+    classes: dict[str, LabelClass] = {}
     for name, title in shown.items():
         if name in scan.label_names():
             labels = scan.labels(name)
-            schema = labels.schema
             values = labels.read(box)[0, ::step, ::step]
-            pictures[title] = overlay(grey, values, schema, settings.opacity_frac)
+            pictures[title] = overlay(grey, values, labels.schema, settings.opacity_frac)
+            present = set(np.unique(values).tolist())
+            classes |= {c.name: c for c in labels.schema.classes if c.value in present}
     panels = tuple(
         Panel(title, f"preview-{scan.id}-{z}-{title.lower()}.png", picture_png(rgb, pixel_um))
         for title, rgb in pictures.items()
     )
     note = "" if size is not None else "The voxel size is unknown, so there is no scale bar."
-    return Preview(scan.id, z, subset, note, width > 2.2 * height, schema, panels)
+    return Preview(
+        scan.id,
+        z,
+        subset,
+        note,
+        width > 2.2 * height,
+        tuple(sorted(classes.values(), key=lambda c: c.value)),
+        panels,
+    )
 
 
 def _window(scan: Scan, z: int, plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from tomolith.measure.rows import QuantityRow, ScoreRow
 from tomolith.report.words import number, quantity, subset_name, system_name
 
 CONVENTIONS = {"pooled": "pooled over all pixels", "mean_over_patches": "mean over patches"}
+_SHORT = {"pooled": "pooled", "mean_over_patches": "over patches"}
 METRIC_TITLES = {
     "iou": "IoU",
     "dice": "Dice",
@@ -50,7 +51,7 @@ class Table:
 def at_a_glance(scores: Scores | None) -> list[Table]:
     """Return, per subset, the overall IoU and Dice of each system in both conventions."""
     tables = []
-    for subset in _distinct(scores, "subset"):
+    for subset in _subsets(scores):
         found = {
             (r.system, r.convention, r.metric): r.value
             for r in (scores.rows if scores else ())
@@ -62,24 +63,32 @@ def at_a_glance(scores: Scores | None) -> list[Table]:
             for metric in ("iou", "dice")
             if any(key[1:] == (convention, metric) for key in found)
         ]
-        columns = tuple(f"mean {METRIC_TITLES[m]}, {CONVENTIONS[c]}" for c, m in keys)
+        columns = tuple(f"{METRIC_TITLES[m]}, {_SHORT[c]}" for c, m in keys)
         rows = tuple(
             TableRow(system_name(system), "", tuple(number(found.get((system, *k))) for k in keys))
             for system in dict.fromkeys(key[0] for key in found)
         )
         if columns:
-            tables.append(Table(_capital(subset_name(subset)), columns, rows))
+            title = f"Means over the classes, {subset_name(subset)}"
+            tables.append(Table(title, columns, rows))
     return tables
 
 
-def score_tables(scores: Scores | None) -> list[Table]:
-    """Return one table per subset, system and convention: classes down, metrics across."""
+def score_tables(scores: Scores | None, *, subset: str, others: bool = False) -> list[Table]:
+    """Return one table per system and convention of a subset: classes down, metrics across.
+
+    With ``others`` those of all other subsets.
+    """
     tables = []
-    rows = [r for r in (scores.rows if scores else ()) if r.scan == "all"]
+    rows = [
+        r
+        for r in (scores.rows if scores else ())
+        if r.scan == "all" and (r.subset == subset) != others
+    ]
     for key in dict.fromkeys((r.subset, r.system, r.convention) for r in rows):
         chosen = [r for r in rows if (r.subset, r.system, r.convention) == key]
-        subset, system, convention = key
-        title = f"{_capital(system_name(system))}, {subset_name(subset)}, {CONVENTIONS[convention]}"
+        part, system, convention = key
+        title = f"{_capital(system_name(system))}, {subset_name(part)}, {CONVENTIONS[convention]}"
         tables.append(_score_table(title, chosen))
     return tables
 
@@ -102,7 +111,7 @@ def _score_table(title: str, rows: Sequence[ScoreRow]) -> Table:
 def per_scan(scores: Scores | None) -> list[Table]:
     """Return the pooled mean IoU of each scan, where there is more than one."""
     tables = []
-    for subset in _distinct(scores, "subset"):
+    for subset in _subsets(scores):
         rows = [
             r
             for r in (scores.rows if scores else ())
@@ -151,9 +160,9 @@ def _heading(name: str, unit: str) -> str:
     return title if title == shown else f"{title} ({shown})"
 
 
-def _distinct(scores: Scores | None, column: str) -> list[str]:
-    rows = scores.rows if scores else ()
-    return list(dict.fromkeys(str(getattr(r, column)) for r in rows))
+def _subsets(scores: Scores | None) -> list[str]:
+    found = {r.subset for r in (scores.rows if scores else ())}
+    return [name for name in ("test", "validation", "train") if name in found]
 
 
 def _capital(text: str) -> str:

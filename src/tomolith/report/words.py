@@ -177,12 +177,11 @@ def summary(files: StudyFiles) -> list[str]:
     """Return the summary as sentences: what was segmented, and how well."""
     sentences = []
     if files.scans:
-        one = len(files.scans) == 1
-        sentences.append(
-            f"{'One scan' if one else f'{len(files.scans)} scans'} "
-            f"({shape_text(files.scans[0].grid)}{'' if one else ' each, or similar'}) "
-            f"{'was' if one else 'were'} {_what_was_done(files)}."
-        )
+        n = len(files.scans)
+        shapes = {scan.grid.shape_zyx for scan in files.scans}
+        size = "of " + shape_text(files.scans[0].grid) if len(shapes) == 1 else "of several sizes"
+        who = f"One scan {size} was" if n == 1 else f"{n} scans {size} were"
+        sentences.append(f"{who} {_what_was_done(files)}.")
     sentences += _result(files)
     return sentences
 
@@ -191,10 +190,32 @@ def _what_was_done(files: StudyFiles) -> str:
     name = files.chosen("predict", "labels", "prediction")
     for scan in files.scans:
         if name in scan.label_names():
-            classes = scan.labels(name).schema.names
+            classes = _found_classes(files) or scan.labels(name).schema.names
+            if len(classes) == 1:
+                return f"segmented, and all of it was given to the class {classes[0]}"
             by = f" by the network '{files.models[0].network}'" if len(files.models) == 1 else ""
             return f"segmented into {', '.join(classes[:-1])} and {classes[-1]}{by}"
     return "brought into the study; nothing is segmented yet (the step 'predict' does that)"
+
+
+def _found_classes(files: StudyFiles) -> tuple[str, ...]:
+    """Return the classes that were measured to occur at all."""
+    found = [
+        r.class_name
+        for r in files.quantities
+        if r.quantity == "voxel_count" and r.value and r.class_name != "unlabelled"
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def class_colours(files: StudyFiles) -> dict[str, str]:
+    """Return the colour of each class, from the schemas of the label maps."""
+    return {
+        c.name: c.colour
+        for scan in files.scans
+        for name in scan.label_names()
+        for c in scan.labels(name).schema.classes
+    }
 
 
 def _result(files: StudyFiles) -> list[str]:
@@ -212,8 +233,9 @@ def _result(files: StudyFiles) -> list[str]:
     if not networks:
         return []
     best = max(networks, key=lambda system: networks[system])
+    who = "network" if len(networks) == 1 else system_name(best)
     text = (
-        f"On {_held_out(subset)}, the {system_name(best)} reaches a mean IoU of "
+        f"On {_held_out(subset)}, the {who} reaches a mean IoU of "
         f"{networks[best]:.3f} (1 would be perfect agreement with the labels)"
     )
     if "otsu" not in means:

@@ -16,8 +16,8 @@ from tomolith.errors import InputError, MismatchError
 
 _N_SAMPLE_SLICES = 16
 _N_SAMPLE = 2**20
-# the exhaustive search of multi-Otsu takes about n_bins ** (n_classes - 1) steps
-_N_BINS = {2: 256, 3: 256, 4: 256, 5: 128, 6: 64}
+# multi-Otsu tries all ways to choose the thresholds: at most about 10 million of them
+_N_BINS = {2: 256, 3: 256, 4: 256, 5: 128, 6: 64, 7: 46, 8: 37, 9: 32, 10: 29}
 
 
 class LabelledExample(Protocol):
@@ -59,12 +59,12 @@ class OtsuBaseline:
     """Multi-Otsu thresholds, found anew in each scan, with one class per grey range.
 
     The thresholds of a scan (of each section, where it holds independent images) maximise the
-    variance between K ranges in a strided sample of that scan alone, K being the number of
-    classes; no label is used for them. Which class a range stands for is learnt from training
-    slices: the ranges follow the order of the classes from dark to bright, and where classes
-    cannot be told apart by grey value the range gets the class that gives the best mean IoU on
-    the training slices (changing one range at a time until nothing improves). A class may then
-    get no range at all.
+    variance between K grey ranges in a strided sample of that scan alone. Training slices decide
+    the rest: which class each range stands for, by the best mean IoU there (starting from the
+    order of the classes from dark to bright and changing one range at a time until nothing
+    improves), and K, from 2 to the number of classes that occur. Classes that cannot be told
+    apart by grey value may thus share a range: the best that thresholds can do, which is what a
+    network must be compared with.
 
     Use: :meth:`fit` on training slices, then for each scan :meth:`thresholds` once and
     :meth:`predict_box` (or :meth:`predict_block`) for any part of it, in any order.
@@ -116,20 +116,20 @@ class OtsuBaseline:
         if median_px < 1 or median_px % 2 == 0:
             raise InputError(f"the median filter has {median_px} px", expected="an odd number")
         schema = _common_schema(examples)
-        names = schema.names
-        ordered = cls(schema, names, median_px)  # any order: only its ranges are used below
-        joint = np.zeros((len(names), len(names)), np.int64)  # rows ranges, columns classes
-        for example in examples:
-            thresholds = ordered.thresholds(example.image)
-            for box in _slices(example.boxes):
-                ranges = ordered._ranges(example.image, box, thresholds)
-                joint += _count(ranges, example.labels.read(box), example.labels.schema, names)
-        if joint.sum() == 0:
+        names = _present(examples, schema)
+        if not names:
             raise InputError(
                 "the training slices hold no labelled voxel",
                 mend="label some of their pixels, or train on other slices",
             )
-        return cls(schema, tuple(names[c] for c in _best_classes(joint)), median_px)
+        best, best_score = names[:1], -1.0
+        for n_ranges in range(len(names), 1, -1):  # on a tie, as many ranges as classes
+            ranges = cls(schema, names[:n_ranges], median_px)
+            joint = sum(ranges._joint(example, names) for example in examples)
+            classes, score = _best_classes(np.asarray(joint))
+            if score > best_score:
+                best, best_score = tuple(names[c] for c in classes), score
+        return cls(schema, best, median_px)
 
     def thresholds(self, volume: Volume) -> OtsuThresholds:
         """Return the thresholds of a scan, from a strided sample of it."""
@@ -232,6 +232,8 @@ def otsu_thresholds(sample: npt.NDArray[np.float64], n_ranges: int) -> npt.NDArr
             f"{n_ranges} classes", expected=f"at most {max(_N_BINS)} for the Otsu baseline",
             mend="take 'otsu' out of 'baselines'",
         )  # fmt: skip
+    if n_ranges == 1:
+        return np.empty(0)
     low, high = np.percentile(sample, (0.1, 99.9))
     sample = np.clip(sample, low, high)
     distinct = np.unique(sample)
@@ -279,43 +281,36 @@ def _common_schema(examples: Sequence[LabelledExample]) -> ClassSchema:
     return schema
 
 
-def _count(
-    ranges: npt.NDArray[np.intp],
-    labels: npt.NDArray[Any],
-    schema: ClassSchema,
-    names: tuple[str, ...],
-) -> npt.NDArray[np.int64]:
-    joint = np.empty((len(names), len(names)), np.int64)
-    for column, name in enumerate(names):
-        inside = ranges[labels == schema[name].value]
-        joint[:, column] = np.bincount(inside, minlength=len(names))
-    return joint
+def _present(examples: Sequence[LabelledExample], schema: ClassSchema) -> tuple[str, ...]:
+    """Return the classes that occur in the boxes to learn from."""
+    n_of_value = np.zeros(256, np.int64)
+    for example in examples:
+        for box in _slices(example.boxes):
+            n_of_value += np.bincount(example.labels.read(box).ravel(), minlength=256)
+    return tuple(c.name for c in schema.classes if n_of_value[c.value])
 
 
-def _best_classes(joint: npt.NDArray[np.int64]) -> list[int]:
-    """Return the class of each range, from counts with rows ranges and columns classes."""
-    n = len(joint)
-    n_class = joint.sum(axis=0)
-    # mean rank of a class in the order of grey; classes without a label come last
-    rank = (np.arange(n) @ joint) / np.maximum(n_class, 1)
-    best = sorted(range(n), key=lambda c: (n_class[c] == 0, rank[c], c))
+def _best_classes(joint: npt.NDArray[np.int64]) -> tuple[list[int], float]:
+    """Return the class of each range and its mean IoU; rows are ranges, columns classes."""
+    n_ranges, n_classes = joint.shape
+    rank = (np.arange(n_ranges) @ joint) / joint.sum(axis=0)  # mean place from dark to bright
+    order = sorted(range(n_classes), key=lambda c: (rank[c], c))
+    best = [order[i * n_classes // n_ranges] for i in range(n_ranges)]
     score = _mean_iou(joint, best)
     improved = True
     while improved:
         improved = False
-        for i in range(n):
-            for c in range(n):
+        for i in range(n_ranges):
+            for c in range(n_classes):
                 trial = [*best[:i], c, *best[i + 1 :]]
                 if _mean_iou(joint, trial) > score:
                     best, score, improved = trial, _mean_iou(joint, trial), True
-    return best
+    return best, score
 
 
 def _mean_iou(joint: npt.NDArray[np.int64], classes: Sequence[int]) -> float:
-    """Mean IoU over the classes that occur in the training labels."""
-    given = np.zeros_like(joint)  # rows: class given, columns: true class
+    given = np.zeros((joint.shape[1],) * 2, np.int64)  # rows: class given, columns: true class
     for i, c in enumerate(classes):
         given[c] += joint[i]
-    hit, truth = np.diagonal(given), given.sum(axis=0)
-    union = truth + given.sum(axis=1) - hit
-    return float(np.mean(hit[truth > 0] / union[truth > 0]))
+    hit = np.diagonal(given)
+    return float(np.mean(hit / (given.sum(axis=0) + given.sum(axis=1) - hit)))
