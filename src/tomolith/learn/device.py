@@ -32,7 +32,9 @@ def make_fabric(settings: TrainSettings) -> Fabric:
         )
     cuda = has_cuda and settings.device != "cpu"
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and _fast_bf16(cuda))
-    logging.getLogger("lightning.fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    for package in ("fabric", "pytorch"):  # says which precision it uses, on every start
+        name = f"lightning.{package}.utilities.rank_zero"
+        logging.getLogger(name).setLevel(logging.WARNING)
     return Fabric(
         accelerator="cuda" if cuda else "cpu",
         devices=1,
