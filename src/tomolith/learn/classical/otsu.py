@@ -186,8 +186,18 @@ class OtsuBaseline:
         for box in volume.grid.box.tiles(block_zyx):
             out[box.slices] = self.predict_box(volume, box, thresholds)
 
-    def _ranges(self, volume: Volume, box: Box, thresholds: OtsuThresholds) -> npt.NDArray[np.intp]:
-        return _to_ranges(self._filtered(volume, box), thresholds, box.start_zyx[0])
+    def _joint(self, example: LabelledExample, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
+        """Count pixels of one example: rows ranges, columns true classes."""
+        thresholds = self.thresholds(example.image)
+        joint = np.zeros((len(self.class_of_range), len(names)), np.int64)
+        for box in _slices(example.boxes):
+            grey = self._filtered(example.image, box)
+            ranges = _to_ranges(grey, thresholds, box.start_zyx[0])
+            labels = example.labels.read(box)
+            for column, name in enumerate(names):
+                inside = ranges[labels == example.labels.schema[name].value]
+                joint[:, column] += np.bincount(inside, minlength=len(joint))
+        return joint
 
     def _filtered(self, volume: Volume, box: Box) -> npt.NDArray[Any]:
         halo = self.median_px // 2
