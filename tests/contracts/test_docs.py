@@ -125,10 +125,3 @@ def test_every_python_example_names_what_exists(text):
             if isinstance(node, ast.ImportFrom):
                 module = importlib.import_module(node.module or "")
                 assert [n.name for n in node.names if not hasattr(module, n.name)] == []
-
-
-def test_there_is_one_reference_page_per_step():
-    from tomolith.app.recipe import section_names
-
-    pages = {page.stem for page in (DOCS / "reference" / "steps").glob("*.md")}
-    assert pages == set(section_names())
