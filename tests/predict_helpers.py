@@ -27,7 +27,7 @@ def small_image(shape_zyx, dtype, seed=0):
     coarse = rng.normal(size=(shape_zyx[0], shape_zyx[1] // 8 + 2, shape_zyx[2] // 8 + 2))
     image = coarse.repeat(8, axis=1).repeat(8, axis=2)[:, : shape_zyx[1], : shape_zyx[2]]
     image = 120 + 40 * image + rng.normal(scale=8, size=shape_zyx)
-    return np.clip(image, 0, 255).astype(dtype)
+    return np.clip(np.rint(image), 0, 255).astype(dtype)
 
 
 def small_scan(
