@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -18,6 +18,13 @@ from tomolith.measure.quantify import MeasureSettings
 from tomolith.phantom.settings import PhantomSettings
 from tomolith.prepare.import_scan import ImportSettings
 from tomolith.report.settings import ReportSettings
+
+S = TypeVar("S", bound=Settings)
+
+
+def only(kind: type[S], section: S) -> S:
+    """Return the settings of the step's function, without what the recipe adds to them."""
+    return kind.model_validate({name: getattr(section, name) for name in kind.model_fields})
 
 
 class TrainSection(TrainSettings):

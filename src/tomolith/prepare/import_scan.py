@@ -34,8 +34,8 @@ class LabelSource(Settings):
     """Labels that come with a scan."""
 
     path: str = Field(description="File, folder or pattern; '{stem}' as in the scan's path.")
-    values: dict[int, str] | None = Field(
-        None, description="Value in the file to class name; left out: the values of the schema."
+    values: dict[int | str, str] | None = Field(
+        None, description="Value or '#rrggbb' in the file to class name; left out: the schema's."
     )
     slices: tuple[int, ...] | None = Field(
         None, description="Page k of the file belongs to this slice (from 0); all if left out."

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tomolith.app.recipe import only
 from tomolith.app.study import Study
 from tomolith.config import progress, settings_hash
 from tomolith.core import Box, Grid, LabelMap, Provenance, Volume
 from tomolith.errors import InputError
 from tomolith.label.splits import SliceRange, Split
-from tomolith.measure.evaluate import Pair, Scores, evaluate
+from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, evaluate
 from tomolith.measure.tables import write_scores
 from tomolith.store.scan import Scan
 
@@ -72,7 +73,7 @@ class EvaluateStep:
             for subset, ranges in parts.items()
             for pair in _pairs(study, ranges, system=system, labels=labels, subset=subset)
         ]
-        scores = evaluate(pairs, section)
+        scores = evaluate(pairs, only(EvaluateSettings, section))
         write_scores(scores, study.measurements)
         return _summary(scores, list(systems), list(parts))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tomolith.app.recipe import only
 from tomolith.app.study import Study
 from tomolith.config import progress
 from tomolith.errors import InputError
-from tomolith.measure.quantify import measure
+from tomolith.measure.quantify import MeasureSettings, measure
 from tomolith.measure.tables import measurement_rows, write_table
 
 
@@ -35,6 +36,7 @@ class MeasureStep:
     def run(self, study: Study) -> str:
         """Measure the label map of every scan that has it."""
         section = study.recipe.measure
+        settings = only(MeasureSettings, section)
         found = []
         scan_ids = [
             scan_id
@@ -50,7 +52,7 @@ class MeasureStep:
         with progress("measure", total=len(scan_ids)) as bar:
             for scan_id in scan_ids:
                 labels = study.scan(scan_id).labels(section.labels)
-                found += measure(labels, section, region=scan_id)
+                found += measure(labels, settings, region=scan_id)
                 bar.advance(note=scan_id)
         write_table(
             measurement_rows(found, labels=section.labels), study.measurements / "quantities"

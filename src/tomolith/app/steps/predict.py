@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tomolith.app.recipe import only
 from tomolith.app.steps.base import fingerprint
 from tomolith.app.study import Study
+from tomolith.learn.settings import PredictSettings
 
 if TYPE_CHECKING:
     from tomolith.learn.bundle import ModelBundle
@@ -56,10 +58,11 @@ class PredictStep:
         from tomolith.learn.predict import predict
 
         section = study.recipe.predict
+        settings = only(PredictSettings, section)
         bundle = ModelBundle.load(study.model_folder())
         n_voxels = 0
         for scan_id in self._scans(study):
-            labels = predict(study.scan(scan_id), bundle, section, name=section.labels)
+            labels = predict(study.scan(scan_id), bundle, settings, name=section.labels)
             n_voxels += labels.grid.n_voxels
         return f"{len(self._scans(study))} scans, {n_voxels:,} voxels"
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tomolith.app.recipe import only
 from tomolith.app.study import Study
 from tomolith.errors import InputError
+from tomolith.learn.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from tomolith.learn.sampling import Example
+    from tomolith.learn.examples import Example
 
 
 class TrainStep:
@@ -44,8 +46,12 @@ class TrainStep:
 
         section = study.recipe.train
         examples = training_examples(study)
-        result = train(examples, section, self._folder(study), schema=study.schema)
-        return f"{section.network.name}, validation mean IoU {result.validation_iou:.3f}"
+        result = train(
+            examples, only(TrainSettings, section), self._folder(study), schema=study.schema
+        )
+        iou = result.bundle.scores.get("validation_iou")
+        score = "no score" if iou is None else f"validation mean IoU {iou:.3f}"
+        return f"{section.network.name}, {len(result.rows)} epochs, {score}"
 
     def _folder(self, study: Study) -> Path:
         return study.root / "models" / study.recipe.train.model
@@ -59,7 +65,7 @@ def training_examples(study: Study) -> list[Example]:
     InputError
         No scan carries the labels, or a scan named in the recipe does not.
     """
-    from tomolith.learn.sampling import Example
+    from tomolith.learn.examples import Example
 
     section = study.recipe.train
     examples = []
