@@ -16,8 +16,12 @@ from tomolith.errors import DiskError
 # zarr names its temporary files so too; both are found by one pattern
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.partial$")
 
+# what NumPy says instead of the system's reason (ndarray.tofile)
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+
+_MEND_FULL = "free some space and run again; finished parts are kept"
 _REASONS = {
-    errno.ENOSPC: ("the disk is full", "free some space and run again; finished parts are kept"),
+    errno.ENOSPC: ("the disk is full", _MEND_FULL),
     errno.EDQUOT: ("the disk quota is used up", "free some space and run again"),
     errno.EFBIG: ("a file became larger than allowed here", "raise the file size limit (ulimit)"),
     errno.EROFS: ("the disk is read-only", "choose a folder that can be written"),
@@ -55,6 +59,8 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = _REASONS.get(error.errno or 0)
+        if reason is None and _SHORT_WRITE.search(str(error)):
+            reason = ("the disk is full, or a file size limit is reached", _MEND_FULL)
         if reason is None:
             raise
         raise DiskError(reason[0], where=error.filename or path, mend=reason[1]) from error

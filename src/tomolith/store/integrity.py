@@ -94,34 +94,47 @@ def _check_sealed(path: Path, problems: list[Problem]) -> None:
 
 def _check_results(folder: Path, problems: list[Problem]) -> None:
     """Check the label maps, or the extras, in ``folder``."""
-    try:
-        read_document(folder / "zarr.json")
-        listed = set(read_listed_labels(folder))
-    except TomolithError as error:
-        begun = all(entry.name.endswith(".partial") for entry in folder.iterdir())
-        if not begun:
-            mend = "run the step that made the label maps again"
-            problems.append(Problem(folder / "zarr.json", error.found, mend))
-        listed = set()
     again = "the step that makes it (predict, import)"
-    for result in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
+    results = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    whole = [r for r in results if not r.name.endswith((".partial", ".old"))]
+    listed = _check_list(folder, whole, problems)
+    for result in results:
         if result.name.endswith(".partial"):
             problems.append(Problem(result, "it is unfinished", f"run {again} again"))
         elif result.name.endswith(".old"):
             problems.append(Problem(result, "a replaced result was not removed", "delete it"))
-        elif folder.name != "labels" or result.name in listed or _is_ours(result):
-            record = _check_group(result, problems, again=again)
-            if record is not None:
-                _check_arrays(result, record, problems)
-            if record is not None and record.schema is not None and result.name not in listed:
-                problems.append(
-                    Problem(result, "the label map is not listed", f"run {again} again")
-                )
+        elif not _is_foreign(result):
+            _check_result(result, listed, problems, again=again)
     missing = sorted(name for name in listed if not (folder / name).is_dir())
     problems += [
         Problem(folder / name, "the label map is listed and missing", f"run {again} again")
         for name in missing
     ]
+
+
+def _check_result(result: Path, listed: set[str], problems: list[Problem], *, again: str) -> None:
+    record = _check_group(result, problems, again=again)
+    if record is None:
+        return
+    _check_arrays(result, record, problems)
+    if record.schema is not None and result.name not in listed:
+        problems.append(Problem(result, "the label map is not listed", f"run {again} again"))
+
+
+def _check_list(folder: Path, whole: list[Path], problems: list[Problem]) -> set[str]:
+    """Check the metadata of a group of results; return the label maps it lists."""
+    if not whole and not (folder / "zarr.json").is_file():
+        return set()  # the first result is still being written
+    mend = "run the step that made the results in it again"
+    try:
+        listed = set(read_listed_labels(folder))
+        # other software may add label maps of its own, and knows no checksum
+        if not any(_is_foreign(folder / name) for name in listed):
+            _check_sealed(folder, problems)
+    except TomolithError as error:
+        problems.append(Problem(folder / "zarr.json", error.found, mend))
+        return set()
+    return listed
 
 
 def _check_arrays(path: Path, record: Record, problems: list[Problem]) -> None:
@@ -189,8 +202,10 @@ def _n_unwritten(array: StoredArray, file: Path, slices: tuple[slice, ...]) -> i
     return int(np.count_nonzero((index == _UNWRITTEN).all(axis=-1)[tuple(inside)]))
 
 
-def _is_ours(path: Path) -> bool:
+def _is_foreign(path: Path) -> bool:
+    """Tell whether a group has sound metadata without a trace of tomolith."""
     try:
-        return bool(read_record(path).kind)
-    except TomolithError as error:
-        return isinstance(error, IntegrityError)
+        attributes = read_document(path / "zarr.json").get("attributes")
+    except TomolithError:
+        return False
+    return isinstance(attributes, dict) and "ome" in attributes and "tomolith" not in attributes

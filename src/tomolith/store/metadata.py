@@ -146,11 +146,17 @@ def read_record(path: Path) -> Record:
 
 
 def read_listed_labels(path: Path) -> tuple[str, ...]:
-    """Return the label maps listed at ``path`` (the group ``labels``), which may be absent."""
+    """Return the label maps listed at ``path`` (the group ``labels``), which may be absent.
+
+    Its checksum is not looked at: other software may add label maps of its own.
+    """
     if not (path / "zarr.json").is_file():
         return ()
-    listed = read_document(path / "zarr.json").get("attributes", {}).get("ome", {}).get("labels")
-    return tuple(str(name) for name in listed or ())
+    document = read_document(path / "zarr.json", unchecked=True)
+    attributes = document.get("attributes")
+    ome = attributes.get("ome") if isinstance(attributes, dict) else None
+    listed = ome.get("labels") if isinstance(ome, dict) else None
+    return tuple(str(name) for name in listed) if isinstance(listed, list) else ()
 
 
 def multiscales(

@@ -47,8 +47,9 @@ def test_all_types_of_one_image_give_the_same_network_input(tmp_path):
     for dtype in ("u1", "<i2", ">i2", "<u2", ">u2", "<f4", ">f4", ">f8", ">i4", "u8", "f2"):
         path = tmp_path / f"{dtype.strip('<>')}.zarr"
         scan = import_scan(entry(), path, image=Volume(grey_values(dtype), GRID))
-        for method in ("percentile", "zscore"):
-            inputs.append((method, Normalisation(method).apply(scan.image.array[:], scan.stats)))
+        grey = scan.image.array[:]
+        methods = ("percentile", "zscore")
+        inputs += [(m, Normalisation(m).apply(grey, scan.stats)) for m in methods]
     first = dict(reversed(inputs))
     for method, given in inputs:
         assert given.dtype == np.float32

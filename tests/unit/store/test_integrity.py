@@ -129,3 +129,22 @@ def test_a_wrecked_metadata_file_is_named(make_scan, content):
     assert "damaged" in whats(scan.path)[0]
     (scan.path / "0" / "zarr.json").write_bytes(content)
     assert len(verify_scan(scan.path)) == 1
+
+
+def test_label_maps_of_other_software_are_welcome(make_scan):
+    scan = make_scan()
+    labels = scan.path / "labels"
+    shutil.copytree(labels / "truth", labels / "by-hand")
+    document = json.loads((labels / "by-hand" / "zarr.json").read_text())
+    del document["attributes"]["tomolith"]
+    (labels / "by-hand" / "zarr.json").write_text(json.dumps(document))
+    listed = json.loads((labels / "zarr.json").read_text())
+    listed["attributes"]["ome"]["labels"].append("by-hand")
+    (labels / "zarr.json").write_text(json.dumps(listed))
+    assert whats(scan.path) == []
+    writer = scan.create_labels("prediction", PRESETS["li-binary"], provenance=MADE)
+    writer.array[:] = 0
+    writer.finish()
+    assert whats(scan.path) == []
+    after = json.loads((labels / "zarr.json").read_text())["attributes"]["ome"]["labels"]
+    assert after == ["truth", "by-hand", "prediction"]

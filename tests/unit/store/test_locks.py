@@ -44,9 +44,9 @@ def test_another_process_is_named_and_its_death_frees_the_lock(tmp_path):
 def test_the_lock_is_freed_by_leaving_and_by_errors(tmp_path):
     with pytest.raises(ZeroDivisionError), lock(tmp_path / "new", "import"):
         _ = 1 // 0
-    with lock(tmp_path / "new", "import"):
-        with pytest.raises(LockedError, match=str(os.getpid())), lock(tmp_path / "new", "again"):
-            pass
+    new, own = tmp_path / "new", str(os.getpid())
+    with lock(new, "import"), pytest.raises(LockedError, match=own), lock(new, "again"):
+        pass
     with lock(tmp_path / "new", "import"), lock(tmp_path / "other", "import"):
         pass
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_levels_shrink_to_a_small_one(shape, size, sections):
     assert levels[0].shape_zyx == shape
     last = levels[-1].shape_zyx
     assert max(last[1:] if sections else last) <= 256
-    for before, after in zip(levels, levels[1:], strict=False):
+    for before, after in itertools.pairwise(levels):
         assert after.shape_zyx != before.shape_zyx
         if sections:
             assert after.factor_zyx[0] == 1
