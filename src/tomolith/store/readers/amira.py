@@ -17,7 +17,7 @@ from tomolith.store.readers.base import (
     shape_text,
     starts_with,
 )
-from tomolith.store.readers.units import length_um
+from tomolith.store.readers.units import length_um, unit_um
 
 _HEADER_LIMIT_BYTES = 4 * 2**20
 _TYPES = {
@@ -71,7 +71,9 @@ class AmiraReader:
             f"{header.first_line}, lattice {shape_text(header.shape_zyx)}, {header.dtype.str}",
             f"data '{header.name}', encoding {header.encoding or 'raw, mapped into memory'}",
         )
-        return RawImage(array, "amira", lines, sizes, size_note=note)
+        factor = unit_um(header.unit) if header.bounding_box else None
+        x, y, z = (b * factor for b in header.bounding_box[::2]) if factor else (0.0, 0.0, 0.0)
+        return RawImage(array, "amira", lines, sizes, size_note=note, origin_um=(z, y, x))
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,17 @@ def _parse(head: bytes, dataset: str | None, path: Path) -> _Header:
         encoding=_encoding(field, path),
         n_encoded_bytes=int(field["bytes"] or 0),
         data_offset=mark.end(),
-        bounding_box=tuple(float(n) for n in box.group(1).split()) if box else (),
+        bounding_box=_six_numbers(box.group(1)) if box else (),
         unit=unit.group(1) if unit else None,
     )
+
+
+def _six_numbers(text: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(n) for n in text.split())
+    except ValueError:
+        return ()
+    return numbers if len(numbers) == 6 else ()
 
 
 def _field(text: str, dataset: str | None, path: Path) -> re.Match[str]:

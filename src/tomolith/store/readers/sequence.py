@@ -68,8 +68,7 @@ class _SlicePage:
 
         try:
             with tifffile.TiffFile(self._path) as tif:
-                page = TiffPage(tif.pages.first, self._path, tif.byteorder)
-                return page.read(rows, columns)
+                return TiffPage(tif.pages.first).read(rows, columns)
         except (OSError, tifffile.TiffFileError) as error:
             raise ReadError(
                 f"the slice cannot be read: {error}", where=self._path, mend="copy it again"

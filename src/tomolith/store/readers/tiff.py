@@ -87,7 +87,7 @@ def _open_series(tif: Any, path: Path, *, colour: bool) -> RawImage:
         array = as_volume(array, dtype)
     if array is None:
         check_segments(tif, series, path)
-        array = PageArray(_pages(series, path, tif.byteorder), shape_yx, dtype)
+        array = PageArray(_SeriesPages(series.pages), shape_yx, dtype)
     sizes, note = tiff_sizes(tif, n_pages)
     return RawImage(
         array,
@@ -126,19 +126,27 @@ def _n_pages(series: Any, path: Path) -> int:
     for name in "YXS":
         axes.pop(name, None)
     long = {name: n for name, n in axes.items() if n > 1}
-    if len(long) > 1 or set(long) & {"C", "T", "S"}:
+    # many stacks are saved with slices called frames, or channels (ImageJ has at most 7 of these)
+    has_channels = "C" in long and (series.kind != "imagej" or long["C"] <= 7)
+    if len(long) > 1 or has_channels:
         named = {"T": "time points", "C": "channels", "Z": "slices"}
-        if set(long) == {"T"} or set(long) == {"C"}:
-            # ImageJ calls the slices of many stacks frames or channels, so one such axis is z
-            return int(next(iter(long.values())))
         found = ", ".join(f"{n} {named.get(a, a)}" for a, n in long.items())
         raise InputError(
             f"the TIFF file holds {found}",
             expected="one axis of slices",
             where=path,
-            mend="save each channel and time point as a file of its own",
+            mend="save each channel and time point as a file of its own; if they are slices, "
+            "say so in Fiji with Image > Properties",
         )
-    return int(next(iter(long.values()), 1))
+    n_pages = int(next(iter(long.values()), 1))
+    if series.dataoffset is None and len(series.pages) != n_pages:
+        raise ReadError(
+            f"the TIFF file holds {len(series.pages)} pages",
+            expected=f"{n_pages}, as its description says",
+            where=path,
+            mend="the file may be cut off: copy it again",
+        )
+    return n_pages
 
 
 def _coloured(page: Any, path: Path) -> InputError:
@@ -177,10 +185,10 @@ def _mapped(series: Any, shape: tuple[int, int, int], path: Path, byteorder: str
 class TiffPage:
     """One page: mapped where it lies in one piece, else decoded."""
 
-    def __init__(self, page: Any, path: Path, byteorder: str) -> None:
+    def __init__(self, page: Any) -> None:
         self._page = page
-        self._path = path
-        self._byteorder = byteorder
+        # the pages of an OME-TIFF may lie in several files
+        self._path = Path(page.parent.filehandle.path)
 
     def read(self, rows: slice, columns: slice) -> Array:
         """Return a part of the page (y, x); only its rows are read if it is not compressed."""
@@ -201,7 +209,7 @@ class TiffPage:
 
     def _read_rows(self, rows: slice) -> Array:
         page = self._page
-        dtype = np.dtype(page.keyframe.dtype).newbyteorder(self._byteorder)
+        dtype = np.dtype(page.keyframe.dtype).newbyteorder(page.parent.byteorder)
         n_columns = int(page.keyframe.imagewidth)
         offset = page.dataoffsets[0] + rows.start * n_columns * dtype.itemsize
         shape = (max(rows.stop - rows.start, 0), n_columns)
@@ -235,10 +243,8 @@ def _pack_colours(page: Array, keyframe: Any) -> Array:
 class _SeriesPages(Sequence[TiffPage]):
     """The pages of a series, made when asked for."""
 
-    def __init__(self, pages: Sequence[Any], path: Path, byteorder: str) -> None:
+    def __init__(self, pages: Sequence[Any]) -> None:
         self._pages = pages
-        self._path = path
-        self._byteorder = byteorder
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -247,11 +253,7 @@ class _SeriesPages(Sequence[TiffPage]):
     def __getitem__(self, index: Any) -> Any:
         with self._lock:  # looking up a page may parse its tags
             page = self._pages[index]
-        return TiffPage(page, self._path, self._byteorder)
-
-
-def _pages(series: Any, path: Path, byteorder: str) -> Sequence[TiffPage]:
-    return _SeriesPages(series.pages, path, byteorder)
+        return TiffPage(page)
 
 
 def _describe(tif: Any, n_pages: int, *, mapped: bool) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ class ZeissReader:
 
 
 def _open(ole: Any, path: Path) -> RawImage:
+    _check_length(ole, path)
     fields = _Fields(ole, path)
     height, width = fields.integer("ImageHeight"), fields.integer("ImageWidth")
     code = fields.integer("DataType")
@@ -85,6 +86,20 @@ def _open(ole: Any, path: Path) -> RawImage:
         else f"{note}; its z axis counts projections, to be reconstructed first",
         closer=ole.close,
     )
+
+
+def _check_length(ole: Any, path: Path) -> None:
+    """Check that the last sector in use lies inside the file."""
+    import olefile
+
+    last = next((i for i in reversed(range(len(ole.fat))) if ole.fat[i] != olefile.FREESECT), -1)
+    size = path.stat().st_size
+    if (last + 1) * ole.sectorsize >= size:
+        raise ReadError(
+            f"the Zeiss file is cut off: {size} bytes of about {(last + 2) * ole.sectorsize}",
+            where=path,
+            mend="copy it again",
+        )
 
 
 @dataclass(frozen=True)
