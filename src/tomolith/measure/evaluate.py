@@ -49,9 +49,10 @@ class EvaluateSettings(Settings):
     @field_validator("metrics")
     @classmethod
     def _known(cls, metrics: tuple[Component, ...]) -> tuple[Component, ...]:
+        known = METRICS.names()
         for metric in metrics:
-            if metric.name not in METRICS.names():
-                hint = did_you_mean(metric.name, METRICS.names())
+            if metric.name not in known:
+                hint = did_you_mean(metric.name, known)
                 raise ValueError(f"unknown metric '{metric.name}'; {hint}")
         return metrics
 

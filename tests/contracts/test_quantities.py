@@ -1,0 +1,64 @@
+"""What every registered quantity must do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tomolith.core import PRESETS, Box, Grid
+from tomolith.measure.quantities import QUANTITIES, Quantity, Region
+
+SCHEMA = PRESETS["li-operando"]
+GRID = Grid((6, 7, 8), (2.0, 1.0, 0.5))
+VALUES = np.random.default_rng(0).choice([0, 1, 2, 4, 255], GRID.shape_zyx).astype(np.uint8)
+
+
+@pytest.fixture(params=QUANTITIES.names())
+def kind(request: pytest.FixtureRequest) -> type[Quantity]:
+    return QUANTITIES.load(request.param)
+
+
+def region(quantity: Quantity, core: Box) -> Region:
+    read = core.expand(quantity.halo_zyx).clip(GRID.shape_zyx)
+    return Region(VALUES[read.slices], read, core)
+
+
+def test_declares_unit_and_halo(kind: type[Quantity]) -> None:
+    assert kind.unit
+    assert len(kind.halo_zyx) == 3
+    assert min(kind.halo_zyx) >= 0
+
+
+def test_has_a_summary() -> None:
+    for name in QUANTITIES.names():
+        assert len(QUANTITIES.summary(name)) > 20
+
+
+def test_blocks_merged_in_any_order_equal_the_whole(kind: type[Quantity]) -> None:
+    whole = kind(SCHEMA)
+    whole.update(region(whole, GRID.box))
+    parts = []
+    for core in reversed(list(GRID.box.tiles((2, 3, 5)))):
+        parts.append(kind(SCHEMA))
+        parts[-1].update(region(parts[-1], core))
+    for part in parts[1:]:
+        parts[0].merge(part)
+    assert parts[0].finish(GRID) == whole.finish(GRID)
+
+
+def test_names_every_class_once(kind: type[Quantity]) -> None:
+    quantity = kind(SCHEMA)
+    quantity.update(region(quantity, GRID.box))
+    names = [found.class_name for found in quantity.finish(GRID)]
+    assert [name for name in names if name != "unlabelled"] == list(SCHEMA.names)
+
+
+def test_needs_a_voxel_size_only_if_it_says_so(kind: type[Quantity]) -> None:
+    quantity = kind(SCHEMA)
+    quantity.update(region(quantity, GRID.box))
+    unknown = Grid(GRID.shape_zyx, None)
+    if kind.is_physical:
+        with pytest.raises(Exception, match="voxel size is unknown"):
+            quantity.finish(unknown)
+    else:
+        assert quantity.finish(unknown) == quantity.finish(GRID)
