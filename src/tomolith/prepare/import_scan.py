@@ -207,20 +207,30 @@ def _located(error: InputError, source: ScanSource) -> InputError:
 
 def _begin(destination: Path, grey: Volume, *, source: ScanSource, key: str) -> tuple[Scan, Marks]:
     """Return the unfinished scan of a killed import with the same key, or a new one."""
-    if key and (destination / "zarr.json").is_file():
-        try:
-            scan = Scan.open(destination, unfinished=True)
-            fits = scan.grid == grey.grid and scan.image.dtype == grey.dtype
-            if fits and not scan.is_complete and scan.provenance.settings_hash == key:
-                clean_stale(destination)
-                return scan, Marks(destination / _MARKS, key)
-        except TomolithError:
-            pass  # too broken to go on with
-    made = Provenance.now("import", inputs=(Path(source.path).name,), settings_hash=key)
-    scan = Scan.create(destination, grey.grid, grey.dtype, provenance=made)
-    if grey.dtype.kind == "f" and source.invalid == "mask":
+    scan = _begun(destination, grey, key=key) if key else None
+    if scan is None:
+        made = Provenance.now("import", inputs=(Path(source.path).name,), settings_hash=key)
+        scan = Scan.create(destination, grey.grid, grey.dtype, provenance=made)
+    marks = Marks(destination / _MARKS, key)
+    masks = grey.dtype.kind == "f" and source.invalid == "mask"
+    if masks and (len(marks) == 0 or scan.invalid is None):
         scan.create_invalid()
-    return scan, Marks(destination / _MARKS, key)
+    return scan, marks
+
+
+def _begun(destination: Path, grey: Volume, *, key: str) -> Scan | None:
+    """Return the unfinished scan of a killed import, if it can be gone on with."""
+    if not (destination / "zarr.json").is_file():
+        return None
+    try:
+        scan = Scan.open(destination, unfinished=True)
+    except TomolithError:
+        return None  # too broken to go on with
+    fits = scan.grid == grey.grid and scan.image.dtype == grey.dtype
+    if not fits or scan.is_complete or scan.provenance.settings_hash != key:
+        return None
+    clean_stale(destination)
+    return scan
 
 
 def _copy(
