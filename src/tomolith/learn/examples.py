@@ -69,11 +69,14 @@ class LabelledSlice:
         Index of the example, and of the slice in it.
     n_pixels
         (tiles in y, tiles in x, classes); tiles are ``TILE_PX`` wide and start at the corner.
+    shape_yx
+        Height and width of the slice in pixels.
     """
 
     example: int
     z: int
     n_pixels: npt.NDArray[np.int64]
+    shape_yx: tuple[int, int]
 
 
 def channel_table(schema: ClassSchema) -> npt.NDArray[np.int64]:
@@ -106,7 +109,8 @@ def index_labels(examples: Sequence[Example], schema: ClassSchema) -> list[Label
             for z, values in _slices(example.labels):
                 channels = table[values]
                 if (channels != IGNORE).any():
-                    found.append(LabelledSlice(i, z, _tile_counts(channels, len(schema))))
+                    counts = _tile_counts(channels, len(schema))
+                    found.append(LabelledSlice(i, z, counts, values.shape))
                 bar.advance()
     if not found:
         raise InputError(

@@ -46,7 +46,7 @@ class PatchSampler:
     --------
     >>> counts = np.zeros((1, 2, 2), np.int64)
     >>> counts[0, 1, 0] = 10
-    >>> sampler = PatchSampler([LabelledSlice(0, 5, counts)], n_patches=3)
+    >>> sampler = PatchSampler([LabelledSlice(0, 5, counts, (128, 128))], n_patches=3)
     >>> {(p.z, p.centre_yx[1] // TILE_PX) for p in sampler.epoch(0)}
     {(5, 1)}
     """
@@ -79,7 +79,8 @@ class PatchSampler:
             k = int(np.searchsorted(first, tile, side="right")) - 1
             n_x = slices[k].n_pixels.shape[1]
             corner = np.array(divmod(int(tile - first[k]), n_x)) * TILE_PX
-            y, x = corner + rng.integers(0, TILE_PX, 2)
+            last = np.array(slices[k].shape_yx) - 1
+            y, x = np.minimum(corner + rng.integers(0, TILE_PX, 2), last)
             patches.append(Patch(slices[k].example, slices[k].z, (int(y), int(x))))
         return patches
 

@@ -20,7 +20,8 @@ _PICKLE_STARTS = (b"\x80", b"PK\x03\x04")  # pickle protocol 2 and later; torch'
 
 def tensors_to_bytes(tensors: Mapping[str, Tensor], *, about: Mapping[str, Any]) -> bytes:
     """Return a safetensors file as bytes, with ``about`` as JSON in its header."""
-    plain = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
+    # clones: safetensors refuses names that share memory
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     return safetensors.torch.save(plain, metadata={"tomolith": json.dumps(about)})
 
 
