@@ -19,7 +19,7 @@ from tomolith.store.readers.base import (
 )
 from tomolith.store.readers.colour import pack_rgb
 from tomolith.store.readers.lazy import Array, PageArray, as_volume
-from tomolith.store.readers.tiff_check import check_chain, check_segments
+from tomolith.store.readers.tiff_check import check_chain, check_segments, quiet_parser
 from tomolith.store.readers.tiff_size import tiff_sizes
 
 _MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -52,12 +52,9 @@ def open_tiff(path: Path, *, colour: bool = False) -> RawImage:
 
     check_chain(path)
     try:
-        tif = tifffile.TiffFile(path)
-        series = tif.series
-        if not series:
-            raise ReadError("the TIFF file holds no image", where=path)
-    except ReadError:
-        raise
+        with quiet_parser():
+            tif = tifffile.TiffFile(path)
+            n_series = len(tif.series)
     except Exception as error:  # a damaged file can trip the parser anywhere
         raise ReadError(
             f"the TIFF file cannot be read: {error}",
@@ -65,6 +62,8 @@ def open_tiff(path: Path, *, colour: bool = False) -> RawImage:
             mend="it may be cut off or damaged: copy it again",
         ) from error
     try:
+        if not n_series:
+            raise ReadError("the TIFF file holds no image", where=path)
         tif.filehandle.lock = True
         return _open_series(tif, path, colour=colour)
     except BaseException:

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tomolith.errors import ReadError
+
+
+@contextmanager
+def quiet_parser() -> Iterator[None]:
+    """Keep tifffile from logging about damage that is raised as an error anyway."""
+    log = logging.getLogger("tifffile")
+
+    def drop(record: logging.LogRecord) -> bool:
+        return False
+
+    log.addFilter(drop)
+    try:
+        yield
+    finally:
+        log.removeFilter(drop)
 
 
 def check_chain(path: Path) -> int:
@@ -82,6 +100,8 @@ def check_page(page: Any, path: Path, size: int) -> None:
     """Check that the data of one page lies inside the file."""
     ends = zip(page.dataoffsets, page.databytecounts, strict=False)
     end = max((offset + n for offset, n in ends), default=0)
+    if end == 0:
+        raise _cut_off(path, size)
     if end > size:
         raise ReadError(
             f"the TIFF file is cut off: page {page.index} ends at byte {end} of {size}",

@@ -18,6 +18,8 @@ from tomolith.store.readers.units import length_um
 
 _MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _DTYPES: dict[int, np.dtype[Any]] = {3: np.dtype("<u1"), 5: np.dtype("<u2"), 10: np.dtype("<f4")}
+_LAST_SECTOR = 0xFFFFFFFA  # larger entries of the sector table are marks
+_MINI_BYTES = 4096  # smaller streams lie in sectors of their own kind
 _PER_GROUP = 100
 """Images 1 to 100 lie in ``ImageData1``, 101 to 200 in ``ImageData2``, and so on."""
 
@@ -89,14 +91,15 @@ def _open(ole: Any, path: Path) -> RawImage:
 
 
 def _check_length(ole: Any, path: Path) -> None:
-    """Check that the last sector in use lies inside the file."""
-    import olefile
-
-    last = next((i for i in reversed(range(len(ole.fat))) if ole.fat[i] != olefile.FREESECT), -1)
-    size = path.stat().st_size
-    if (last + 1) * ole.sectorsize >= size:
+    """Check that no chain of sectors leads out of the file."""
+    fat = np.asarray(ole.fat, dtype=np.uint32)
+    nexts = fat[fat < _LAST_SECTOR]
+    starts = [e.isectStart for e in ole.direntries if e is not None and e.size >= _MINI_BYTES]
+    last = max([int(nexts.max()) if nexts.size else 0, *starts])
+    if last >= len(fat):
+        size = path.stat().st_size
         raise ReadError(
-            f"the Zeiss file is cut off: {size} bytes of about {(last + 2) * ole.sectorsize}",
+            f"the Zeiss file is cut off: {size} bytes of more than {last * ole.sectorsize}",
             where=path,
             mend="copy it again",
         )
