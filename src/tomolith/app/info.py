@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from tomolith.errors import ReadError
 from tomolith.store.readers import open_raw
 from tomolith.store.scan import Scan
 
@@ -28,11 +29,23 @@ def describe(path: Path, *, dataset: str | None = None) -> Iterator[str]:
     yield f"type        {raw.array.dtype}"
     voxel = "not stated" if size is None else " × ".join(f"{s:g}" for s in size) + " µm (z, y, x)"
     yield f"voxel size  {voxel}"
+    if size is None and raw.size_note:
+        yield f"            {raw.size_note}"
     for line in raw.description:
         yield f"            {line}"
     raw.close()
-    if raw.reader == "ome-zarr" and Scan.is_scan(path):
-        yield f"labels      {', '.join(Scan.open(path).label_names()) or 'none'}"
+    if raw.reader == "ome-zarr":
+        yield from _describe_scan(path)
+
+
+def _describe_scan(path: Path) -> Iterator[str]:
+    """Yield what tomolith stores beside the image; nothing for other software's OME-Zarr."""
+    try:
+        scan = Scan.open(path)
+    except ReadError:
+        return
+    yield f"labels      {', '.join(scan.label_names()) or 'none'}"
+    yield f"made by     {scan.provenance.step}, tomolith {scan.provenance.code_version}"
 
 
 def _describe_model(path: Path) -> Iterator[str]:
