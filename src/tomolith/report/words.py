@@ -153,10 +153,10 @@ def simulated(files: StudyFiles) -> str:
     fake = [scan.id for scan in files.scans if is_simulated(scan)]
     if not fake:
         return ""
-    which = "All scans" if len(fake) == len(files.scans) else f"The scans {', '.join(fake)}"
-    if len(files.scans) == 1:
-        which = "The scan"
-    verb, them = ("is", "its") if len(files.scans) == 1 else ("are", "their")
+    one, every = len(fake) == 1, len(fake) == len(files.scans)
+    listed = "" if every else " " + ", ".join(fake)
+    which = f"The scan{listed}" if one else ("All scans" if every else f"The scans{listed}")
+    verb, them = ("is", "its") if one else ("are", "their")
     return (
         f"{which} of this study {verb} simulated: a computed model of a cell, not a measurement. "
         f"{them.capitalize()} labels are exact by construction, and the numbers below say nothing "

@@ -244,7 +244,7 @@ def otsu_thresholds(sample: npt.NDArray[np.float64], n_ranges: int) -> npt.NDArr
         )  # fmt: skip
     if n_ranges == 1:
         return np.empty(0)
-    low, high = np.percentile(sample, (0.1, 99.9))
+    low, high = np.percentile(sample, (0.1, 99.9), method="nearest")
     sample = np.clip(sample, low, high)
     distinct = np.unique(sample)
     if distinct.size <= n_ranges:  # nothing to search: each grey value is a range
