@@ -8,6 +8,7 @@ wider integers to float32 if every value survives, float64 to float32 by roundin
 from __future__ import annotations
 
 import glob
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from tomolith.store.array import StoredArray
 from tomolith.store.atomic import clean_stale, remove_tree
 from tomolith.store.intensity import sample_stats
 from tomolith.store.marks import Marks
-from tomolith.store.scan import Scan
+from tomolith.store.scan import Scan, remove_scan
 
 _SLAB_BYTES = 512 * 2**20
 _MARKS = ".import"
@@ -70,6 +71,11 @@ class ScanSource(Settings):
     def _one_number_for_all(cls, value: Any) -> Any:
         if isinstance(value, bool) or (isinstance(value, str) and value != "unknown"):
             raise ValueError("a number, [z, y, x] in µm without a unit, or 'unknown'")
+        sizes = [value] if isinstance(value, int | float) else value
+        if isinstance(sizes, list | tuple) and not all(
+            isinstance(size, int | float) and 0 < size < math.inf for size in sizes
+        ):
+            raise ValueError("a positive number, [z, y, x] in µm, or 'unknown'")
         return (value, value, value) if isinstance(value, int | float) else value
 
     @field_validator("id")
@@ -177,6 +183,12 @@ def import_scan(
             expected=f"the image's shape {image.grid.shape_zyx}",
             mend="give the labels of this image, or name their 'slices'",
         )
+    if Path(source.path).resolve() == destination.resolve():
+        raise InputError(
+            f"scan '{source.id}' would be written over its own source",
+            where=destination,
+            mend="copy the source to another folder, or give the scan another 'id'",
+        )
     try:
         grey = Volume(ConvertedArray(image.array), image.grid)
         stats, n_not_finite = sample_stats(grey)
@@ -188,7 +200,7 @@ def import_scan(
     try:
         n_invalid = _copy(grey, scan, stats, marks=marks, mask=source.invalid == "mask")
     except InputError as error:
-        remove_tree(destination)
+        remove_scan(destination)
         raise _located(error, source) from error
     scan.set_stats(stats)
     scan.set_n_invalid(n_invalid)

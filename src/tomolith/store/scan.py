@@ -25,7 +25,7 @@ import numpy.typing as npt
 from tomolith.core import ClassSchema, Grid, IntensityStats, LabelMap, Provenance, Volume
 from tomolith.errors import DiskError, IncompleteError, InputError, IntegrityError, ReadError
 from tomolith.store.array import StoredArray
-from tomolith.store.atomic import clean_stale, disk_errors, remove_tree, sync_tree
+from tomolith.store.atomic import clean_stale, disk_errors, remove_tree, rename, sync_tree
 from tomolith.store.layout import Layout
 from tomolith.store.metadata import (
     Record,
@@ -36,9 +36,10 @@ from tomolith.store.metadata import (
     write_group,
 )
 from tomolith.store.pyramid import build_level, plan_levels, reduce_mean
+from tomolith.store.seal import is_sealed, read_document
 from tomolith.store.writer import LabelWriter, check_name
 
-__all__ = ["LabelWriter", "Scan"]
+__all__ = ["LabelWriter", "Scan", "remove_scan"]
 
 
 class Scan:
@@ -94,7 +95,7 @@ class Scan:
         DiskError
             The folder cannot be written, or holds something else than a scan.
         """
-        _make_room(path)
+        remove_scan(path)
         chosen = Layout.default(grid) if layout is None else layout.cut(grid.shape_zyx)
         StoredArray.create(path / "0", grid.shape_zyx, dtype, layout=chosen)
         record = Record("scan", grid, provenance)
@@ -371,25 +372,40 @@ def _incomplete(path: Path) -> IncompleteError:
     )
 
 
-def _make_room(path: Path) -> None:
-    """Remove an older or unfinished scan at ``path``; refuse to remove anything else."""
+def remove_scan(path: Path) -> None:
+    """Remove an older or unfinished scan at ``path``; refuse to remove anything else.
+
+    It is renamed first, so that a kill in between leaves no half of a scan at ``path``.
+
+    Raises
+    ------
+    DiskError
+        Something else than a scan of tomolith lies there, or it cannot be removed.
+    """
+    old = path.with_name(f"{path.name}.old")
     with disk_errors(path):
-        there = path.is_dir() and any(path.iterdir())
-        if there and not (path / "0").is_dir() and not _is_ours(path):
+        remove_tree(old)
+        if path.exists() and not path.is_dir():
+            raise DiskError("a file is in the way", where=path, mend="move it away")
+        if not path.is_dir():
+            return
+        if any(path.iterdir()) and not _is_ours(path):
             raise DiskError(
                 "the folder exists and is no scan of tomolith",
                 where=path,
                 mend="move it away, or choose another name",
             )
-        if path.exists() and not path.is_dir():
-            raise DiskError("a file is in the way", where=path, mend="move it away")
-    remove_tree(path)
+    rename(path, old)
+    remove_tree(old)
 
 
 def _is_ours(path: Path) -> bool:
-    try:
-        return bool(read_record(path).kind)
-    except IntegrityError:
-        return True
-    except ReadError:
-        return False
+    """Tell whether tomolith wrote, or began to write, the scan at ``path``."""
+    array = path / "0"
+    begun = array.is_dir() and not (array / "c").is_dir()
+    for file in (path / "zarr.json", array / "zarr.json"):
+        try:
+            return is_sealed(read_document(file, unchecked=True))
+        except (ReadError, IntegrityError):
+            continue
+    return begun

@@ -258,3 +258,11 @@ def test_stem_makes_one_scan_per_file(tmp_path):
         entry(id="{stem}", path=str(tmp_path / "*.h5")).expand()
     with pytest.raises(RecipeError, match="in 'id' too"):
         entry(labels={"path": "{stem}.tif"}).expand()
+
+
+def test_a_scan_is_not_written_over_its_own_source(tmp_path):
+    path = tmp_path / "a.zarr"
+    scan = import_scan(entry(), path, image=Volume(grey_values(), GRID))
+    with pytest.raises(InputError, match="over its own source"):
+        import_scan(entry(path=str(path)), path, image=scan.image)
+    assert verify_scan(path) == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -233,3 +234,27 @@ def test_extras_lie_beside_the_labels(make_scan):
     for bad in ("labels/x", "0/x", "invalid/x", "x"):
         with pytest.raises(InputError):
             scan.create_extra(bad, None, np.uint8, provenance=MADE)
+
+
+def test_an_image_of_other_software_is_not_replaced(tmp_path, make_scan):
+    scan = make_scan()
+    for file in scan.path.rglob("zarr.json"):
+        document = json.loads(file.read_text())
+        document["attributes"].pop("tomolith", None)
+        file.write_text(json.dumps(document))
+    for _ in range(2):
+        with pytest.raises(DiskError, match="no scan of tomolith"):
+            Scan.create(scan.path, Grid((2, 8, 8), None), "u1", provenance=MADE)
+        (scan.path / "zarr.json").unlink(missing_ok=True)  # now without the group's metadata
+    assert len(list(scan.path.glob("0/c/*/*/*"))) == 12
+
+
+@pytest.mark.parametrize("gone", ["zarr.json", "0/zarr.json", "0/c"])
+def test_a_damaged_or_half_removed_scan_is_replaced(tmp_path, make_scan, gone):
+    scan = make_scan()
+    (shutil.rmtree if gone == "0/c" else type(scan.path).unlink)(scan.path / gone)
+    if gone == "0/c":
+        (scan.path / "zarr.json").unlink()
+    (tmp_path / "a.zarr.old").mkdir()  # what a killed removal leaves
+    Scan.create(scan.path, Grid((2, 8, 8), None), "u1", provenance=MADE)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
