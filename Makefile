@@ -73,7 +73,7 @@ bench: $(DEV)
 	$(BIN)/python -m benchmarks
 
 docs: $(DOCS)
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info
