@@ -78,11 +78,13 @@ def test_check_shows_shape_voxel_size_and_disk(tmp_path):
 )
 def test_bad_input_is_refused_and_leaves_nothing(tmp_path, make, entry, code, words):
     target = tmp_path / "a.tif"
-    stack = np.random.default_rng(0).integers(0, 200, (4, 64, 64), "u1")
+    stack = np.random.default_rng(0).integers(0, 200, (5, 64, 64), "u1")
     if isinstance(make, bytes):
         target.write_bytes(make)
     elif make is not None:
-        tifffile.imwrite(target, stack[0] if make == "single" else stack, metadata=None)
+        tifffile.imwrite(
+            target, stack[0] if make == "single" else stack, photometric="minisblack", metadata=None
+        )
     if make == "truncated":
         target.write_bytes(target.read_bytes()[: target.stat().st_size // 2])
     path = recipe(tmp_path, **{k: v for k, v in entry.items() if v is not None})

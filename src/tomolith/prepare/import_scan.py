@@ -27,7 +27,7 @@ from tomolith.store.intensity import sample_stats
 from tomolith.store.marks import Marks
 from tomolith.store.scan import Scan, remove_scan
 
-_SLAB_BYTES = 512 * 2**20
+_SLAB_BYTES = 256 * 2**20
 _MARKS = ".import"
 
 

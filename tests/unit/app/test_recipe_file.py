@@ -20,7 +20,7 @@ def test_missing_recipe_names_the_command_that_writes_one(tmp_path):
 
 def test_yaml_error_names_the_line(tmp_path):
     with pytest.raises(RecipeError, match="line 2"):
-        load_yaml(write(tmp_path, "name: a\ntrain: {epochs: 5\nx: 1\n"))
+        load_yaml(write(tmp_path, "name: a\ntrain: {epochs: 5]\n"))
 
 
 def test_key_given_twice_is_refused(tmp_path):
