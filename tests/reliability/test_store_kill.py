@@ -111,8 +111,11 @@ def test_a_killed_import_is_finished_by_the_next(tmp_path):
         path = tmp_path / f"{n}.zarr"
         survived = run(import_labelled, path, n)
         if not survived:
-            with pytest.raises(TomolithError):
-                Scan.open(path)
+            try:
+                assert Scan.open(path).label_names() == ("truth",)  # killed by the last sync
+                assert verify_scan(path) == []
+            except TomolithError:
+                pass  # nothing there, or said to be unfinished
             n_resumed += (path / ".import" / "marks.jsonl").is_file()
             assert run(import_labelled, path, 10**6)
         assert verify_scan(path) == []

@@ -77,18 +77,18 @@ def test_large_stacks_are_bigtiff(tmp_path, monkeypatch):
 
 def test_a_failure_leaves_the_old_file(tmp_path):
     class Broken:
-        shape = (2, 4, 4)
+        shape = (20, 4, 4)
         dtype = np.dtype(np.uint8)
 
         def __getitem__(self, index):
-            if index[0].start == 1:
+            if index[0].stop > 16:
                 raise RuntimeError("cable pulled")
-            return np.zeros((1, 4, 4), np.uint8)
+            return np.zeros((16, 4, 4), np.uint8)
 
     path = tmp_path / "a.tif"
     export_tiff(Volume(np.ones((1, 4, 4), np.uint8), Grid((1, 4, 4), None)), path)
     with pytest.raises(RuntimeError):
-        export_tiff(Volume(Broken(), Grid((2, 4, 4), None)), path)
+        export_tiff(Volume(Broken(), Grid((20, 4, 4), None)), path)
     assert tifffile.imread(path).min() == 1
     assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
 

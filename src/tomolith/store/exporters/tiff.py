@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tifffile
 
 from tomolith.config import progress
-from tomolith.core import Box, ClassSchema, Grid, LabelMap, Volume
+from tomolith.core import ClassSchema, Grid, LabelMap, Volume
 from tomolith.errors import InputError
 from tomolith.store.atomic import replacing
 
 _CLASSIC_BYTES = 2**32 - 2**25  # offsets have 32 bits; some room for the page headers
+_SLAB_SLICES = 16  # as deep as a chunk: each is then read once
+_SLAB_BYTES = 256 * 2**20
 
 
 def export_tiff(source: Volume | LabelMap, path: Path) -> None:
@@ -49,27 +52,30 @@ def export_tiff(source: Volume | LabelMap, path: Path) -> None:
         raise InputError(f"'{path.name}' is no name of a TIFF", expected="a name ending with .tif")
     volume = source.volume if isinstance(source, LabelMap) else source
     schema = source.schema if isinstance(source, LabelMap) else None
-    n_slices = volume.grid.shape_zyx[0]
+    nz, ny, nx = volume.grid.shape_zyx
     size = volume.grid.n_voxels * _exported(volume.dtype).itemsize
+    n_at_once = max(1, min(_SLAB_SLICES, _SLAB_BYTES // (ny * nx * volume.dtype.itemsize)))
+    slabs = list(volume.grid.box.tiles((n_at_once, ny, nx)))
     with (
         replacing(path) as temporary,
         tifffile.TiffWriter(temporary, bigtiff=size > _CLASSIC_BYTES) as writer,
-        progress(f"export {path.name}", total=n_slices) as bar,
+        progress(f"export {path.name}", total=nz) as bar,
     ):
-        for z in range(n_slices):
-            _write_slice(writer, volume, z, _description(volume.grid, schema) if z == 0 else None)
-            bar.advance()
+        for slab in slabs:
+            for k, page in enumerate(volume.read(slab)):
+                first = slab.start_zyx[0] + k == 0
+                text = _description(volume.grid, schema) if first else None
+                _write_page(writer, page, volume.grid, text)
+                bar.advance()
 
 
-def _write_slice(
-    writer: tifffile.TiffWriter, volume: Volume, z: int, description: str | None
+def _write_page(
+    writer: tifffile.TiffWriter, page: npt.NDArray[Any], grid: Grid, description: str | None
 ) -> None:
-    _, ny, nx = volume.grid.shape_zyx
-    block = volume.read(Box((z, 0, 0), (z + 1, ny, nx)))[0]
     # ImageJ counts pixels per the unit of the description and wants no unit in the tag
-    _, y_um, x_um = volume.grid.voxel_size_um or (1.0, 1.0, 1.0)
+    _, y_um, x_um = grid.voxel_size_um or (1.0, 1.0, 1.0)
     writer.write(
-        block.astype(_exported(volume.dtype), copy=False),
+        page.astype(_exported(page.dtype), copy=False),
         photometric="minisblack",  # no palette: other software would turn values into colours
         resolution=(1.0 / x_um, 1.0 / y_um),
         resolutionunit="NONE",
