@@ -33,7 +33,7 @@ example = Example(
 )
 settings = TrainSettings.model_validate({
     "network": {"name": "unet", "channels": 4, "depth": 2, "dropout": 0.2},
-    "epochs": 40, "patience": None, "patch_px": 32, "batch": 8, "patches_per_epoch": 32,
+    "epochs": 16, "patience": None, "patch_px": 32, "batch": 8, "patches_per_epoch": 32,
     "threads": 1, "precision": "fp32",
 })
 print("ready", flush=True)
@@ -59,11 +59,11 @@ def test_killed_and_resumed_is_the_same_as_never_killed(tmp_path):
 
     rng = np.random.default_rng(int.from_bytes(os.urandom(4)))
     folder, kills = tmp_path / "killed", 0
-    for _ in range(4):
+    for _ in range(3):
         process = _start(folder)
         deadline = time.monotonic() + 120
         epochs = _n_epochs(folder)
-        while _n_epochs(folder) < epochs + 3 and time.monotonic() < deadline:
+        while _n_epochs(folder) < epochs + 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(float(rng.uniform(0, 0.3)))
         if process.poll() is None:
