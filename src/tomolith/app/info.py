@@ -59,4 +59,4 @@ def _describe_model(path: Path) -> Iterator[str]:
     yield f"patch       {bundle.patch_px} px"
     yield f"voxel size  {'unknown' if size is None else size}"
     for name, value in bundle.scores.items():
-        yield f"score       {name} {value:.4f}"
+        yield f"score       {name} {'absent' if value is None else f'{value:.4f}'}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ import numpy as np
 from tomolith.app.recipe import Recipe, load_recipe
 from tomolith.core import ClassSchema, Grid
 from tomolith.errors import InputError
-from tomolith.store.atomic import disk_errors, write_bytes
+from tomolith.store.atomic import disk_errors, write_bytes, write_text
 from tomolith.store.scan import Scan
 
 
@@ -44,9 +46,15 @@ class Study:
     overrides: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, recipe_path: Path, overrides: Sequence[str] = ()) -> Study:
-        """Read a recipe (or the ``recipe.yaml`` of a study folder)."""
-        path = recipe_path / "recipe.yaml" if recipe_path.is_dir() else recipe_path
+    def load(cls, path: Path, overrides: Sequence[str] = ()) -> Study:
+        """Read a recipe, or the recipe and overrides that a study folder was last run with."""
+        if path.is_dir():
+            origin = path / ".tomolith" / "origin.json"
+            if not origin.exists():
+                return cls.load(path / "recipe.yaml", overrides)
+            run_with = json.loads(origin.read_text(encoding="utf-8"))
+            path = path / run_with["recipe"]
+            overrides = [*run_with["overrides"], *overrides]
         return cls(load_recipe(path, overrides), path.resolve(), tuple(overrides))
 
     @property
@@ -120,7 +128,7 @@ class Study:
         return Path(name) if "/" in name else self.root / "models" / name
 
     def prepare(self) -> None:
-        """Make the study folder and put a copy of the recipe there.
+        """Make the study folder; put a copy of the recipe there, and how it is run.
 
         Raises
         ------
@@ -132,6 +140,11 @@ class Study:
             copy = self.root / "recipe.yaml"
             if copy.resolve() != self.recipe_path:
                 write_bytes(copy, self.recipe_path.read_bytes())
+            run_with = {
+                "recipe": os.path.relpath(self.recipe_path, self.root.resolve()),
+                "overrides": list(self.overrides),
+            }
+            write_text(self.private / "origin.json", json.dumps(run_with))
 
     def free_bytes(self) -> int:
         """Return the free space on the disk that the study lies on."""

@@ -28,6 +28,8 @@ def verify_study(path: Path) -> str:
         Nothing is damaged, but a step is not done or out of date.
     """
     study = Study.load(path)
+    if (study.root / ".tomolith" / "origin.json").exists():
+        study = Study.load(study.root)  # with the overrides that it was run with
     scan_ids = [i for i in study.scan_ids() if study.scan_path(i).exists()]
     problems = []
     with progress("verify", total=len(scan_ids)) as bar:
