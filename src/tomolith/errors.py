@@ -96,7 +96,7 @@ class MismatchError(InputError):
 
 
 class ResourceError(TomolithError):
-    """This machine cannot do the work as asked."""
+    """The machine cannot do the work as asked."""
 
     exit_code = 3
 
