@@ -62,7 +62,9 @@ class PredictStep:
         bundle = ModelBundle.load(study.model_folder())
         n_voxels = 0
         for scan_id in self._scans(study):
-            labels = predict(study.scan(scan_id), bundle, settings, name=section.labels)
+            scan = study.scan(scan_id)
+            bundle.check_matches(scan.image, study.schema)
+            labels = predict(scan, bundle, settings, name=section.labels)
             n_voxels += labels.grid.n_voxels
         return f"{len(self._scans(study))} scans, {n_voxels:,} voxels"
 
