@@ -400,12 +400,16 @@ def remove_scan(path: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Tell whether tomolith wrote, or began to write, the scan at ``path``."""
+    """Tell whether tomolith wrote, or only began to write, the scan at ``path``."""
     array = path / "0"
-    begun = array.is_dir() and not (array / "c").is_dir()
-    for file in (path / "zarr.json", array / "zarr.json"):
-        try:
-            return is_sealed(read_document(file, unchecked=True))
-        except (ReadError, IntegrityError):
-            continue
-    return begun
+    if _is_sealed(path) or _is_sealed(array):
+        return True
+    only_begun = array.is_dir() and not (array / "c").is_dir()
+    return only_begun and not (path / "zarr.json").is_file()
+
+
+def _is_sealed(path: Path) -> bool:
+    try:
+        return is_sealed(read_document(path / "zarr.json", unchecked=True))
+    except (ReadError, IntegrityError):
+        return False
