@@ -25,7 +25,8 @@ from tomolith.store.array import StoredArray
 from tomolith.store.atomic import clean_stale, remove_tree
 from tomolith.store.intensity import sample_stats
 from tomolith.store.marks import Marks
-from tomolith.store.scan import Scan, remove_scan
+from tomolith.store.removal import remove_scan
+from tomolith.store.scan import Scan
 
 _SLAB_BYTES = 256 * 2**20
 _MARKS = ".import"
