@@ -45,7 +45,7 @@ def main() -> None:
         "prediction": f"U-Net, trained on another cell: mean IoU {unet:.2f}",
         "otsu": f"Otsu: mean IoU {otsu:.2f}",
     }
-    figure, axes = plt.subplots(2, 2, figsize=(10, 5.4), dpi=110)
+    figure, axes = plt.subplots(2, 2, figsize=(10, 5.7), dpi=110, layout="constrained")
     axes.flat[0].imshow(grey, cmap="gray", vmin=low, vmax=high)
     axes.flat[0].set_title("simulated scan", fontsize=11)
     for ax, (name, labels) in zip(axes.flat[1:], maps.items(), strict=True):
@@ -56,13 +56,12 @@ def main() -> None:
     schema = maps["truth"].schema
     figure.legend(
         handles=[Patch(color=schema[name].colour, label=name) for name in SHOWN],
-        loc="lower center", ncols=len(SHOWN), frameon=False,
+        loc="outside lower center", ncols=len(SHOWN), frameon=False,
     )  # fmt: skip
     width_um = grey.shape[1] * scan.grid.require_voxel_size_um("the width")[2]
     figure.suptitle(
         f"Simulated Li | polymer | Li cell, a cross-section {width_um:.0f} µm wide", fontsize=12
     )
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
     figure.savefig(HERE / "overview.png")
 
 
