@@ -98,7 +98,7 @@ def plan_prediction(
         patches,
         settings,
         n_classes=len(bundle.schema),
-        itemsize=np.dtype(dtype).itemsize,
+        dtype=np.dtype(dtype),
         fixed_bytes=_fixed_bytes(network, batch_shape, choice),
     )
     shard_zyx = (layout or Layout.default(grid)).shard_zyx
@@ -159,16 +159,17 @@ def _memory_model(
     settings: PredictSettings,
     *,
     n_classes: int,
-    itemsize: int,
+    dtype: np.dtype[Any],
     fixed_bytes: int,
 ) -> MemoryModel:
+    mask_bytes = 1 if dtype.kind == "f" else 0  # only floats can be invalid
     n_extra = n_classes * settings.probabilities + settings.entropy
     return MemoryModel(
         fixed_bytes=fixed_bytes,
         # the voxels, as much again in compressed chunks, and the mask of invalid ones
-        read_voxel_bytes=2 * itemsize + 1,
-        # each output, and one of them a second time while it is compressed
-        write_voxel_bytes=1 + n_extra + 1.5,
+        read_voxel_bytes=2 * dtype.itemsize + mask_bytes,
+        # each output, and what one of them takes while it is compressed: labels little
+        write_voxel_bytes=1 + n_extra + (2 if n_extra else 1),
         # sums of logits, the best one so far, masks; exponentials and entropy
         slice_pixel_bytes=4 * n_classes + 10 + (16 if n_extra else 0),
         n_in_flight=settings.workers if settings.executor == "threads" else 1,

@@ -1,7 +1,13 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+import predict_helpers
 from predict_helpers import (
     PATCH_PX,
     SCHEMA,
@@ -353,3 +359,33 @@ def test_blocks_in_flight_are_counted():
     )
     block = 32 * 1024 * 1024
     assert two - one > 2 * block * 4
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_peak_memory_stays_below_the_projection(tmp_path):
+    """In a process of its own: everything it ever held, libraries included."""
+    shape_zyx = (16, 640, 640)
+    scan = small_scan(tmp_path, shape_zyx, shard_zyx=(16, 320, 320))
+    settings = small_settings(executor="threads", workers=2, memory="1GiB")
+    script = (
+        "import sys\n"
+        "from predict_helpers import small_bundle, PredictSettings\n"
+        "from tomolith.learn.predict import predict\n"
+        "from tomolith.store.scan import Scan\n"
+        "from pathlib import Path\n"
+        "settings = PredictSettings.model_validate_json(sys.argv[2])\n"
+        "predict(Scan.open(Path(sys.argv[1])), small_bundle(), settings)\n"
+        "status = Path('/proc/self/status').read_text().split()\n"
+        "print(int(status[status.index('VmHWM:') + 1]) * 1024)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(scan.path), settings.model_dump_json()],
+        env={**os.environ, "PYTHONPATH": str(Path(predict_helpers.__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    need = projected_bytes(
+        scan.grid, small_bundle(), settings, layout=scan.layout, dtype=scan.image.dtype
+    )
+    assert 2**27 < int(done.stdout) <= need <= 2**30

@@ -1,0 +1,128 @@
+"""Prediction against MONAI's sliding_window_inference: same weights, same volume."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.common import Result, mean_iou, table, usable_cores
+from benchmarks.inputs import PHANTOM_CLASSES, phantom_scan, train_on_phantom
+from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.predict import predict
+from tomolith.learn.settings import PredictSettings
+from tomolith.store.scan import Scan
+
+OVERLAP_FRAC = 0.25
+REPEATS = 3
+OURS = (("torch", "fp32"), ("torch", "bf16"), ("openvino", "fp32"), ("openvino", "bf16"))
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One way to predict the volume: best time of several, and its labels."""
+
+    name: str
+    seconds: float
+    labels: np.ndarray
+
+
+def run(*, quick: bool) -> Result:
+    """Measure, and return the page."""
+    shape_zyx = (4, 192, 256) if quick else (32, 512, 768)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        bundle = train_on_phantom(folder, minutes=0.1 if quick else 2.0)
+        scan = phantom_scan(folder, "phantom-1", shape_zyx=shape_zyx)
+        labels = scan.labels("truth")
+        truth = labels.read(labels.grid.box)
+        repeats = 1 if quick else REPEATS
+        monai_rows = [
+            with_monai(scan, bundle, n_slices=n, sw_batch_size=b, repeats=repeats)
+            for n, b in ([(1, 4)] if quick else [(1, 1), (1, 4), (1, 16), (4, 16), (8, 32)])
+        ]
+        our_rows = [
+            with_tomolith(scan, bundle, backend=name, precision=precision, repeats=repeats)
+            for name, precision in OURS
+        ]
+    best = min(monai_rows, key=lambda row: row.seconds)
+    fp32 = our_rows[0]
+    n_voxels = truth.size
+    rows = [
+        (
+            row.name,
+            f"{row.seconds:.1f}",
+            f"{n_voxels / row.seconds / 1e6:.2f}",
+            f"{best.seconds / row.seconds:.2f}×",
+            f"{100 * np.mean(row.labels == best.labels):.3f} %",
+            f"{100 * np.mean(row.labels == fp32.labels):.3f} %",
+            f"{mean_iou(row.labels, truth, PHANTOM_CLASSES):.4f}",
+        )
+        for row in (*monai_rows, *our_rows)
+    ]
+    header = ("", "s", "Mvoxel/s", "speed", "labels = MONAI", "labels = our fp32", "mean IoU")
+    what = (
+        f"A U-Net (the paper's, {_n_parameters(bundle) / 1e6:.1f} M parameters, 128×128 patches, "
+        f"{OVERLAP_FRAC:.0%} overlap), trained for two minutes on one simulated cell, labels "
+        f"another of {' × '.join(map(str, shape_zyx))} voxels (uint8). MONAI gets the normalised "
+        "volume in memory and leaves its labels there, network eager in fp32; tomolith reads from "
+        "disk and writes OME-Zarr with checksums and pyramid, synced. Best of "
+        f"{repeats} runs each, all with {usable_cores()} threads; 'speed' is against MONAI's "
+        "best row."
+    )
+    return Result("Prediction against MONAI", what, [table(header, rows)])
+
+
+def with_monai(
+    scan: Scan, bundle: ModelBundle, *, n_slices: int, sw_batch_size: int, repeats: int
+) -> Timed:
+    """Time MONAI on slices of the volume, ``n_slices`` per call."""
+    from monai.inferers import sliding_window_inference
+
+    torch.set_num_threads(usable_cores())
+    network = bundle.build_network()
+    image = bundle.normalisation.apply(scan.image.read(scan.grid.box), scan.stats)
+    patch = (bundle.patch_px, bundle.patch_px)
+    values = np.array(bundle.schema.values, np.uint8)
+    labels = np.empty(image.shape, np.uint8)
+
+    def once() -> None:
+        for z in range(0, len(image), n_slices):
+            slices = torch.from_numpy(image[z : z + n_slices, None])
+            with torch.inference_mode():
+                logits = sliding_window_inference(
+                    slices, patch, sw_batch_size, network, overlap=OVERLAP_FRAC
+                )
+                labels[z : z + n_slices] = values[logits.argmax(dim=1).numpy()]
+
+    name = f"MONAI, {n_slices} slices a call, sw_batch_size {sw_batch_size}"
+    return Timed(name, _best(once, repeats), labels)
+
+
+def with_tomolith(
+    scan: Scan, bundle: ModelBundle, *, backend: str, precision: str, repeats: int
+) -> Timed:
+    """Time ``predict`` from disk to disk, the building of the back end included."""
+    settings = PredictSettings(
+        backend=backend, precision=precision, device="cpu", overlap_frac=OVERLAP_FRAC
+    )
+    seconds = _best(lambda: predict(scan, bundle, settings), repeats)
+    labels = scan.labels("prediction")
+    return Timed(f"tomolith, {backend} {precision}", seconds, labels.read(labels.grid.box))
+
+
+def _best(work, repeats: int) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _n_parameters(bundle: ModelBundle) -> int:
+    return sum(p.numel() for p in bundle.build_network().parameters())
