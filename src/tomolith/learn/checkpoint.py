@@ -40,6 +40,8 @@ class Progress:
         What each finished epoch did.
     best_epoch, best_iou, best_scores, best_weights
         Of the best validation so far.
+    average
+        Running averages of the weights.
     stopped
         Why it ended: ``"epochs"``, ``"time"`` or ``"patience"``; empty while it goes on.
     """
@@ -52,6 +54,7 @@ class Progress:
     best_iou: float = -1.0
     best_scores: dict[str, float | None] = field(default_factory=dict)
     best_weights: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    average: dict[str, Tensor] = field(default_factory=dict, repr=False)
     stopped: str = ""
 
 
@@ -77,14 +80,16 @@ def write_checkpoint(
     """
     tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
     tensors |= {f"best.{name}": t for name, t in progress.best_weights.items()}
+    tensors |= {f"average.{name}": t for name, t in progress.average.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": t for name, t in state.items()}
-    about = {name: value for name, value in _plain(progress).items() if name != "best_weights"}
-    write_tensors(path, tensors, about={"key": key, **about})
+    write_tensors(path, tensors, about={"key": key, **_plain(progress)})
 
 
 def _plain(progress: Progress) -> dict[str, object]:
-    values = {name: getattr(progress, name) for name in Progress.__slots__}
+    """Return all but the tensors, as plain values for JSON."""
+    names = [name for name in Progress.__slots__ if name not in ("best_weights", "average")]
+    values = {name: getattr(progress, name) for name in names}
     return {**values, "rows": [asdict(row) for row in progress.rows]}
 
 
@@ -114,7 +119,8 @@ def read_checkpoint(
             {**optimizer.state_dict(), "state": _optimizer_state(_part(tensors, "optimizer."))}
         )
         rows = [EpochRow(**row) for row in about.pop("rows")]
-        return Progress(**about, rows=rows, best_weights=_part(tensors, "best."))
+        best, average = _part(tensors, "best."), _part(tensors, "average.")
+        return Progress(**about, rows=rows, best_weights=best, average=average)
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(
             f"the checkpoint lacks or misstates something: {error}",

@@ -149,6 +149,9 @@ class TrainSettings(Settings):
         ``None``: enough to cover the labelled area twice, 256 to 4096.
     balance
         Share of the patches drawn evenly over the classes, rather than over the labelled area.
+    average_steps
+        The weights that are validated and kept are running averages over about so many steps;
+        0: the weights as they are after the last step.
     learning_rate, schedule, weight_decay
         Of Adam. ``"cosine"`` falls to nearly zero at the end, after a short rise.
     split, augment, normalisation
@@ -179,6 +182,7 @@ class TrainSettings(Settings):
     batch: int = Field(16, ge=1)
     patches_per_epoch: int | None = Field(None, ge=1)
     balance: float = Field(0.0, ge=0, le=1)
+    average_steps: int = Field(50, ge=0)
     learning_rate: float = Field(2e-3, gt=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     weight_decay: float = Field(0.0, ge=0)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from tomolith import config
 from tomolith.core import Normalisation
 from tomolith.learn.augment import augment, read_px
+from tomolith.learn.averaging import RunningAverage
 from tomolith.learn.checkpoint import EpochRow, Progress, write_checkpoint
 from tomolith.learn.examples import Example, SliceCache
 from tomolith.learn.losses.base import Loss
@@ -76,6 +77,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        self._average = RunningAverage(network, settings.average_steps)
         self._model: Any = network
         self._limit_s = math.inf if settings.minutes is None else 60 * settings.minutes
         self._validation_s = 0.0
@@ -83,6 +85,8 @@ class Trainer:
     def run(self, progress: Progress, *, started_s: float) -> Progress:
         """Train on from ``progress``; ``started_s`` is the monotonic time of this start."""
         self._started_s = started_s - progress.seconds
+        self._average.restore(progress.average)
+        self.fabric.to_device(self._average.network)
         self._model, optimizer = self.fabric.setup(self.network, self.optimizer)
         settings = self.settings
         with (
@@ -130,9 +134,8 @@ class Trainer:
         if row.validation_iou > progress.best_iou:
             progress.best_epoch, progress.best_iou = row.epoch, row.validation_iou
             progress.best_scores = scores
-            progress.best_weights = {
-                name: t.detach().cpu().clone() for name, t in self.network.state_dict().items()
-            }
+            progress.best_weights = self._average.weights()
+        progress.average = self._average.weights()
 
     def _epoch(
         self, progress: Progress, optimizer: Any
@@ -148,6 +151,7 @@ class Trainer:
             loss = self.loss(self._model(image), target)
             self.fabric.backward(loss)
             optimizer.step()
+            self._average.update(self.network, step)
             total, n, step = total + float(loss.detach()), n + 1, step + 1
             if self._time_is_up():
                 break
@@ -184,7 +188,6 @@ class Trainer:
 
     def _validate(self) -> Any:
         start = time.monotonic()
-        self.network.eval()
         scores = validate(
             self._forward,
             self.loss,
@@ -199,8 +202,9 @@ class Trainer:
         return scores
 
     def _forward(self, image: Tensor) -> Tensor:
-        image = image.contiguous(memory_format=torch.channels_last)
-        logits: Tensor = self._model(self.fabric.to_device(image))
+        image = self.fabric.to_device(image.contiguous(memory_format=torch.channels_last))
+        with self.fabric.autocast():
+            logits: Tensor = self._average.network(image)
         return logits
 
     def _done_frac(self, step: int) -> float:
