@@ -7,7 +7,7 @@ import importlib
 from pathlib import Path
 
 # Modules of this package with a function ``run(*, quick: bool) -> Result``.
-BENCHMARKS = ("predict_vs_monai", "predict_large", "examples", "examples_other_scan")
+BENCHMARKS = ("predict_vs_monai", "predict_large", "examples", "examples_other_scan", "demo")
 
 
 def main() -> None:
