@@ -74,7 +74,7 @@ def test_second_run_does_nothing(study):
     assert done.stderr.count("up to date") == 6
     after = {p: p.stat().st_mtime_ns for p in study.rglob("*") if p.is_file()}
     changed = {p.name for p in after if before.get(p) != after[p]}
-    assert changed <= {"origin.json", "lock"}
+    assert changed <= {"lock"}
 
 
 def test_override_runs_only_what_depends_on_it(study):
@@ -99,6 +99,35 @@ def test_damage_is_found_and_named(study):
     done = tomolith("verify", copy)
     assert done.returncode == 4
     assert target.name in done.stderr
+
+
+def test_training_again_makes_what_follows_out_of_date(study):
+    copy = study.parent / "again"
+    shutil.copytree(study, copy)
+    assert tomolith("train", copy / "recipe.yaml").returncode == 0
+    done = tomolith("check", copy / "recipe.yaml")
+    states = {line.split()[0]: line for line in done.stdout.splitlines() if "  " not in line[:3]}
+    assert "up to date" in states["train"]
+    for step in ("predict", "evaluate", "measure", "report"):
+        assert "will run" in states[step]
+
+
+def test_changed_table_is_found(study):
+    copy = study.parent / "emptied"
+    shutil.copytree(study, copy)
+    (copy / "measurements/quantities.parquet").write_bytes(b"")
+    done = tomolith("verify", copy)
+    assert done.returncode == 4
+    assert "quantities.parquet: changed since 'measure'" in done.stderr
+
+
+def test_another_recipe_beside_it_is_never_overwritten(study):
+    folder = study.parent / "variant"
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text("mine: true\n")
+    shutil.copy(study / "recipe.yaml", folder / "variant.yaml")
+    assert tomolith("run", folder / "variant.yaml", "--until", "phantom").returncode == 0
+    assert (folder / "recipe.yaml").read_text() == "mine: true\n"
 
 
 def test_step_alone_refuses_when_what_it_needs_is_missing(study):

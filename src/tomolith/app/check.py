@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tomolith.app.steps import STEPS
-from tomolith.app.steps.base import is_done
+from tomolith.app.steps.base import out_of_date
 from tomolith.app.study import Study
 
 
@@ -21,8 +21,9 @@ def check_study(study: Study) -> Iterator[str]:
     yield f"study     {study.recipe.name}"
     yield f"folder    {study.root}"
     yield f"classes   {', '.join(f'{c.value} {c.name}' for c in schema.classes)}"
+    stale = out_of_date(study)
     for name in study.recipe.active_steps:
-        state = "up to date" if is_done(STEPS[name], study) else "will run"
+        state = "will run" if name in stale else "up to date"
         yield f"{name:<9} {state}"
         for line in STEPS[name].describe(study):
             yield f"          {line}"
@@ -31,14 +32,24 @@ def check_study(study: Study) -> Iterator[str]:
 
 
 def _disk(study: Study) -> str:
-    """Return the disk space that scans and label maps need, before compression."""
-    recipe = study.recipe
-    n_label_maps = 1 + bool(recipe.predict)
-    n_label_maps += len(recipe.evaluate.baselines) if recipe.evaluate else 0
+    """Return the disk space that the scans and all made from them need, before compression."""
     pyramid = 4 / 3
     needed = sum(
-        scan.grid.n_voxels * (scan.dtype.itemsize + n_label_maps) * pyramid
+        scan.grid.n_voxels * (scan.dtype.itemsize + _made_bytes(study)) * pyramid
         for scan in study.planned_scans().values()
     )
-    free = study.free_bytes() / 2**30
-    return f"disk      at most {needed / 2**30:.2f} GiB needed, {free:.1f} GiB free"
+    free = study.free_bytes()
+    line = f"disk      at most {needed / 2**30:.2f} GiB needed, {free / 2**30:.1f} GiB free"
+    return line if needed <= free else f"{line}: it may not fit"
+
+
+def _made_bytes(study: Study) -> int:
+    """Return the bytes per voxel of label maps and of what stands beside them."""
+    recipe = study.recipe
+    n_bytes = 2  # truth, and hand labels or invalid voxels
+    if recipe.evaluate:
+        n_bytes += len(recipe.evaluate.baselines)
+    if recipe.predict:
+        n_extra = len(study.schema) * recipe.predict.probabilities + recipe.predict.entropy
+        n_bytes += 2 * (1 + n_extra)  # an older one stays until the new one is whole
+    return n_bytes

@@ -5,6 +5,7 @@ Imports of the rooms stay inside the commands: ``--help`` must be quick.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -189,6 +190,9 @@ def main() -> None:
     """Run the command line; turn tomolith's errors into messages and exit codes."""
     from tomolith.errors import TomolithError
 
+    # OpenMP threads that spin while they wait stall every other process on a busy machine;
+    # the variable is read when the numeric libraries are loaded, which is later.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app()
     except TomolithError as error:
@@ -200,3 +204,7 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+        typer.echo(f"{error.strerror or error}\n  where:    {error.filename or '?'}", err=True)
+        sys.exit(3)

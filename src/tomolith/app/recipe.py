@@ -169,7 +169,14 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise RecipeError(
             "the recipe has no step", expected=f"one of {', '.join(section_names())}", where=path
         )
-    if not recipe.predict or "/" in recipe.predict.model:
+    if recipe.evaluate and not recipe.predict:
+        raise RecipeError(
+            "'evaluate' has no predictions to score", where=path, mend="add 'predict:'"
+        )
+    if not recipe.predict:
+        return
+    _check_prediction_name(recipe, path)
+    if "/" in recipe.predict.model:
         return
     if not recipe.train:
         raise RecipeError(
@@ -181,5 +188,19 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise RecipeError(
             f"'predict.model' is '{recipe.predict.model}'",
             expected=f"the model that is trained, '{recipe.train.model}', or a folder",
+            where=path,
+        )
+
+
+def _check_prediction_name(recipe: Recipe, path: Path) -> None:
+    """Refuse to write predictions over labels that something else made."""
+    taken = {"truth", "hand", "otsu"}
+    taken |= {recipe.train.labels} if recipe.train else set()
+    taken |= {recipe.evaluate.truth} if recipe.evaluate else set()
+    assert recipe.predict is not None
+    if recipe.predict.labels in taken:
+        raise RecipeError(
+            f"'predict.labels' is '{recipe.predict.labels}', and would replace these labels",
+            expected=f"a name other than {', '.join(sorted(taken))}",
             where=path,
         )

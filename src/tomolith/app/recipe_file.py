@@ -22,6 +22,10 @@ class _Loader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"a key cannot be {key!r}", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key}' is given twice", key_node.start_mark
@@ -92,7 +96,13 @@ def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[st
             raise RecipeError(
                 f"--set {override}", expected="section.key=value, for example train.epochs=5"
             )
-        _set_in(result, keys, yaml.safe_load(text), override)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise RecipeError(
+                f"--set {override}: '{text}' is no value", expected="a number, a word, or [a, b]"
+            ) from None
+        _set_in(result, keys, value, override)
     return result
 
 

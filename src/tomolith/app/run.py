@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tomolith.app.steps import STEPS
-from tomolith.app.steps.base import DoneMark, Step, is_done, run_step
+from tomolith.app.steps.base import DoneMark, Step, is_done, require_earlier_steps, run_step
 from tomolith.app.study import Study
 from tomolith.store.locks import lock
 
@@ -32,8 +32,8 @@ def run_study(study: Study, *, say: Say, until: str | None = None) -> None:
     LockedError
         Another process works on this study.
     """
-    study.prepare()
     with lock(study.private, f"run {study.recipe.name}"):
+        study.prepare()
         for name in study.recipe.active_steps:
             _run_if_needed(STEPS[name], study, say)
             if name == until:
@@ -42,8 +42,9 @@ def run_study(study: Study, *, say: Say, until: str | None = None) -> None:
 
 def run_one(study: Study, step: str, *, say: Say) -> None:
     """Run one step, whether or not it is out of date."""
-    study.prepare()
     with lock(study.private, f"{step} {study.recipe.name}"):
+        study.prepare()
+        require_earlier_steps(STEPS[step], study)
         say(_title(step))
         say(_outcome(run_step(STEPS[step], study)))
 

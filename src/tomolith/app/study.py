@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from tomolith.app.recipe import Recipe, load_recipe
-from tomolith.core import ClassSchema, Grid
-from tomolith.errors import InputError
-from tomolith.store.atomic import disk_errors, write_bytes, write_text
+from tomolith.core import ClassSchema, Grid, Volume
+from tomolith.errors import InputError, IntegrityError
+from tomolith.store.atomic import disk_errors, write_bytes
 from tomolith.store.scan import Scan
 
 
@@ -25,6 +25,10 @@ class PlannedScan:
 
     grid: Grid
     dtype: np.dtype[Any]
+
+    def as_volume(self) -> Volume:
+        """Return a volume of this grid whose grey values are all zero and take no memory."""
+        return Volume(np.broadcast_to(np.zeros((), self.dtype), self.grid.shape_zyx), self.grid)
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,11 @@ class Study:
     @classmethod
     def load(cls, path: Path, overrides: Sequence[str] = ()) -> Study:
         """Read a recipe, or the recipe and overrides that a study folder was last run with."""
-        if path.is_dir():
-            origin = path / ".tomolith" / "origin.json"
-            if not origin.exists():
-                return cls.load(path / "recipe.yaml", overrides)
-            run_with = json.loads(origin.read_text(encoding="utf-8"))
-            path = path / run_with["recipe"]
-            overrides = [*run_with["overrides"], *overrides]
+        if path.is_dir() and (path / ".tomolith" / "origin.json").exists():
+            path, earlier = _run_with(path)
+            overrides = [*earlier, *overrides]
+        elif path.is_dir():
+            path = path / "recipe.yaml"
         return cls(load_recipe(path, overrides), path.resolve(), tuple(overrides))
 
     @property
@@ -135,16 +137,18 @@ class Study:
         DiskError
             The folder cannot be made or written.
         """
+        content = self.recipe_path.read_bytes()
+        shown, kept = self.root / "recipe.yaml", self.private / "recipe.yaml"
         with disk_errors(self.root):
             self.private.mkdir(parents=True, exist_ok=True)
-            copy = self.root / "recipe.yaml"
-            if copy.resolve() != self.recipe_path:
-                write_bytes(copy, self.recipe_path.read_bytes())
+            if self.recipe_path.parent != self.root and _is_copy(shown, kept):
+                _write_changed(shown, content)
+            _write_changed(kept, content)
             run_with = {
-                "recipe": os.path.relpath(self.recipe_path, self.root.resolve()),
+                "recipe": os.path.relpath(self.recipe_path, self.root),
                 "overrides": list(self.overrides),
             }
-            write_text(self.private / "origin.json", json.dumps(run_with))
+            _write_changed(self.private / "origin.json", json.dumps(run_with).encode())
 
     def free_bytes(self) -> int:
         """Return the free space on the disk that the study lies on."""
@@ -152,3 +156,37 @@ class Study:
         while not folder.exists():
             folder = folder.parent
         return shutil.disk_usage(folder).free
+
+
+def _is_copy(shown: Path, kept: Path) -> bool:
+    """Tell whether a study's ``recipe.yaml`` is ours to replace, and no file of the user's."""
+    if not shown.exists():
+        return True
+    return kept.exists() and shown.read_bytes() == kept.read_bytes()
+
+
+def _write_changed(path: Path, content: bytes) -> None:
+    if not path.exists() or path.read_bytes() != content:
+        write_bytes(path, content)
+
+
+def _run_with(folder: Path) -> tuple[Path, list[str]]:
+    """Return the recipe and the overrides that a study folder was last run with."""
+    origin = folder / ".tomolith" / "origin.json"
+    try:
+        values = json.loads(origin.read_text(encoding="utf-8"))
+        recipe, overrides = folder / values["recipe"], [str(o) for o in values["overrides"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise IntegrityError(
+            "the note of how this study was run is damaged",
+            where=origin,
+            mend="name the recipe instead of the folder, or delete this file",
+        ) from None
+    if not recipe.exists():
+        raise InputError(
+            "the recipe of this study is no longer where it was",
+            expected=str(recipe.resolve()),
+            where=folder,
+            mend="name the recipe instead of the folder",
+        )
+    return recipe, overrides

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tomolith.app.steps import STEPS
-from tomolith.app.steps.base import DoneMark, is_done
+from tomolith.app.steps.base import DoneMark, out_of_date, sha256
 from tomolith.app.study import Study
 from tomolith.config import progress
 from tomolith.errors import IncompleteError, IntegrityError
@@ -36,7 +35,8 @@ def verify_study(path: Path) -> str:
         for scan_id in scan_ids:
             problems += verify_scan(study.scan_path(scan_id))
             bar.advance(note=scan_id)
-    problems_text = [f"{p.path}: {p.what}" for p in problems] + _model_problems(study)
+    problems_text = [f"{p.path}: {p.what}" for p in problems]
+    problems_text += _changed_outputs(study) + _model_problems(study)
     if problems_text:
         raise IntegrityError(
             f"{len(problems_text)} results are damaged or unfinished:\n    "
@@ -44,16 +44,28 @@ def verify_study(path: Path) -> str:
             where=study.root,
             mend="delete what is named and run the recipe again; the rest is kept",
         )
-    active = study.recipe.active_steps
-    open_steps = [n for n in active if not is_done(STEPS[n], study)]
-    if open_steps:
+    stale = out_of_date(study)
+    if stale:
         raise IncompleteError(
-            f"what is there is whole, but not finished or out of date: {', '.join(open_steps)}",
+            f"what is there is whole, but not finished or out of date: {', '.join(stale)}",
             where=study.root,
             mend=f"tomolith run {study.recipe_path}",
         )
-    n_marks = sum(DoneMark.read(study, name) is not None for name in active)
-    return f"whole: {len(scan_ids)} scans, {n_marks} steps"
+    return f"whole: {len(scan_ids)} scans, {len(study.recipe.active_steps)} steps"
+
+
+def _changed_outputs(study: Study) -> list[str]:
+    """Compare the files of each finished step with the checksums in its done mark."""
+    changed = []
+    for name in study.recipe.active_steps:
+        mark = DoneMark.read(study, name)
+        for relative, expected in mark.outputs.items() if mark else ():
+            path = study.root / relative
+            if not path.exists():
+                changed.append(f"{path}: missing, made by '{name}'")
+            elif sha256(path) != expected:
+                changed.append(f"{path}: changed since '{name}' made it")
+    return changed
 
 
 def _model_problems(study: Study) -> list[str]:

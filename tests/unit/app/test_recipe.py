@@ -42,6 +42,8 @@ def test_recipe_is_frozen(tmp_path):
         ({"classes": "li-binry"}, ["li-binry", "li-binary"]),
         ({"classes": ["only-one"]}, ["fewer than two"]),
         ({"name": " "}, ["name"]),
+        ({"predict": {"labels": "truth"}}, ["predict.labels", "truth", "replace"]),
+        ({"predict": {"labels": "otsu"}}, ["predict.labels", "otsu"]),
         ({"train": None, "predict": {"model": "other"}}, ["predict.model", "default"]),
         (
             {"import": {"scans": [{"id": "a", "path": "a.tif", "voxel_size_nm": 1330}]}},
@@ -69,6 +71,13 @@ def test_missing_name_is_named(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text("classes: li-binary\ntrain:\n")
     with pytest.raises(RecipeError, match="'name' is missing"):
+        load_recipe(path)
+
+
+def test_evaluate_needs_predict(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: a\nclasses: li-binary\nphantom:\nevaluate:\n")
+    with pytest.raises(RecipeError, match="no predictions to score"):
         load_recipe(path)
 
 

@@ -46,6 +46,11 @@ def test_yaml_cannot_build_python_objects(tmp_path):
         load_yaml(write(tmp_path, "name: !!python/object/apply:os.getcwd []\n"))
 
 
+def test_key_that_is_a_list_is_refused(tmp_path):
+    with pytest.raises(RecipeError, match="line 1"):
+        load_yaml(write(tmp_path, "? [a, b]\n: 1\n"))
+
+
 def test_overrides_reach_nested_keys_and_leave_the_original():
     values = {"train": {"epochs": 9, "network": "unet"}}
     changed = apply_overrides(values, ["train.network.depth=3", "report.title=Cell 7"])
@@ -54,7 +59,9 @@ def test_overrides_reach_nested_keys_and_leave_the_original():
     assert values == {"train": {"epochs": 9, "network": "unet"}}
 
 
-@pytest.mark.parametrize("override", ["train.epochs", "=5", "train..x=1", "name.inner=1"])
+@pytest.mark.parametrize(
+    "override", ["train.epochs", "=5", "train..x=1", "name.inner=1", "train.epochs=[5"]
+)
 def test_malformed_override_is_refused(override):
     with pytest.raises(RecipeError, match="--set"):
         apply_overrides({"name": "a"}, [override])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import json
 import time
+import uuid
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,10 +64,11 @@ class ScanMaker(Step, Protocol):
 
 @dataclass(frozen=True)
 class DoneMark:
-    """What is written when a step has finished."""
+    """What is written when a step has finished; ``outputs`` are files and their checksums."""
 
     step: str
     key: str
+    run_id: str
     summary: str
     started_utc: str
     finished_utc: str
@@ -72,6 +76,7 @@ class DoneMark:
     code_version: str
     settings: dict[str, Any]
     overrides: list[str]
+    outputs: dict[str, str]
 
     @staticmethod
     def path(study: Study, step: str) -> Path:
@@ -88,27 +93,58 @@ class DoneMark:
 
 
 def step_key(step: Step, study: Study) -> str:
-    """Return the hash of all that the step's result depends on."""
-    from tomolith.app.steps import STEPS
+    """Return the hash of all that the step's result depends on.
 
-    section = study.recipe.section(step.name)
-    upstream = [step_key(STEPS[name], study) for name in step.after if study.recipe.section(name)]
+    Results of earlier steps enter by the identity of the run that made them, so a step that
+    was run again makes all that read it out of date, also where its settings are the same.
+    """
+    marks = [DoneMark.read(study, name) for name in step.after if study.recipe.section(name)]
     return settings_hash(
         step.name,
-        section,
+        study.recipe.section(step.name),
         study.schema.to_dict(),
         list(step.inputs(study)),
-        upstream,
+        [mark.run_id if mark else None for mark in marks],
         code_version(),
     )
 
 
+def out_of_date(study: Study) -> tuple[str, ...]:
+    """Return the active steps that are not done, or whose inputs have changed, in order."""
+    from tomolith.app.steps import STEPS
+
+    stale: list[str] = []
+    for name in study.recipe.active_steps:
+        step = STEPS[name]
+        if set(step.after) & set(stale) or not is_done(step, study):
+            stale.append(name)
+    return tuple(stale)
+
+
 def is_done(step: Step, study: Study) -> bool:
-    """Tell whether the step's result is there and up to date."""
+    """Tell whether the step has run on what the earlier steps last gave."""
     mark = DoneMark.read(study, step.name)
     if mark is None or mark.key != step_key(step, study):
         return False
     return all(path.exists() for path in step.outputs(study))
+
+
+def require_earlier_steps(step: Step, study: Study) -> None:
+    """Refuse to run a step on results that are not there.
+
+    Raises
+    ------
+    IncompleteError
+        A step that it needs is not done, or is out of date.
+    """
+    stale = out_of_date(study)
+    for name in step.after:
+        if name in stale:
+            raise IncompleteError(
+                f"'{step.name}' needs the result of '{name}', which is not there or out of date",
+                where=study.root,
+                mend=f"tomolith run {study.recipe_path}",
+            )
 
 
 def run_step(step: Step, study: Study) -> DoneMark:
@@ -118,11 +154,7 @@ def run_step(step: Step, study: Study) -> DoneMark:
     ------
     RecipeError
         The recipe has no section for it.
-    IncompleteError
-        A step that it needs is not done, or is out of date.
     """
-    from tomolith.app.steps import STEPS
-
     section = study.recipe.section(step.name)
     if section is None:
         raise RecipeError(
@@ -130,21 +162,16 @@ def run_step(step: Step, study: Study) -> DoneMark:
             where=study.recipe_path,
             mend=f"add '{step.name}:' (alone, it stands for all defaults)",
         )
-    for name in step.after:
-        if study.recipe.section(name) and not is_done(STEPS[name], study):
-            raise IncompleteError(
-                f"'{step.name}' needs the result of '{name}', which is not there or out of date",
-                where=study.root,
-                mend=f"tomolith run {study.recipe_path}",
-            )
     mark_path = DoneMark.path(study, step.name)
     mark_path.unlink(missing_ok=True)
     started, clock = _now(), time.monotonic()
     key = step_key(step, study)
     summary = step.run(study)
+    outputs = step.outputs(study)
     mark = DoneMark(
         step=step.name,
         key=key,
+        run_id=uuid.uuid4().hex,
         summary=summary,
         started_utc=started,
         finished_utc=_now(),
@@ -152,9 +179,16 @@ def run_step(step: Step, study: Study) -> DoneMark:
         code_version=code_version(),
         settings=section.model_dump(mode="json"),
         overrides=list(study.overrides),
+        outputs={str(path.relative_to(study.root)): sha256(path) for path in outputs},
     )
     write_text(mark_path, json.dumps(asdict(mark), indent=1))
     return mark
+
+
+def sha256(path: Path) -> str:
+    """Return the checksum of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _now() -> str:
@@ -168,9 +202,8 @@ def fingerprint(path: Path) -> str:
     """
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file())
-    elif path.exists():
-        files = [path]
     else:
-        files = sorted(path.parent.glob(path.name)) if path.parent.is_dir() else []
+        found = [path] if path.exists() else glob.glob(str(path), recursive=True)  # noqa: PTH207
+        files = sorted(Path(p) for p in found)
     facts = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     return f"{path} {settings_hash(facts)}"

@@ -63,8 +63,9 @@ class EvaluateStep:
                 where=study.recipe_path,
                 mend="widen 'evaluate.subsets', or hold slices out under 'train.split'",
             )
+        _require_predictions(study, parts)
         systems = {_system_name(study): study.recipe.predict.labels}
-        if "otsu" in section.baselines:
+        if "otsu" in section.baselines and split.train:
             _label_with_otsu(study, split, parts)
             systems["otsu"] = "otsu"
         pairs = [
@@ -92,6 +93,18 @@ def held_out(study: Study) -> Split:
     return Split((), (), whole)
 
 
+def _require_predictions(study: Study, parts: dict[str, Sequence[SliceRange]]) -> None:
+    """Refuse to score a map of an earlier run on a scan that is no longer predicted."""
+    predicted = study.chosen_scans(study.recipe.predict.scans, key="predict.scans")
+    missing = sorted({r.scan_id for part in parts.values() for r in part} - set(predicted))
+    if missing:
+        raise InputError(
+            f"held-out slices lie in scans that are not predicted: {', '.join(missing)}",
+            where=study.recipe_path,
+            mend="add them to 'predict.scans', or narrow 'evaluate.subsets'",
+        )
+
+
 def _pairs(
     study: Study, ranges: Sequence[SliceRange], *, system: str, labels: str, subset: str
 ) -> Iterator[Pair]:
@@ -115,13 +128,15 @@ def _slab(grid: Grid, r: SliceRange) -> Box:
 
 
 def _label_with_otsu(study: Study, split: Split, parts: dict[str, Sequence[SliceRange]]) -> None:
-    """Write the label map ``otsu`` of every scan that has a slice to score."""
+    """Write the label map ``otsu`` of every scan that has a slice to score.
+
+    Without a training in this study there are no slices to fit it on, and no baseline.
+    """
     from tomolith.learn.classical.otsu import OtsuBaseline
 
-    learn_from = study.recipe.train.labels if study.recipe.train else study.recipe.evaluate.truth
-    ranges = split.train or split.test
+    learn_from = study.recipe.train.labels
     examples = []
-    for scan_id, boxes in _boxes(study, ranges).items():
+    for scan_id, boxes in _boxes(study, split.train).items():
         scan = study.scan(scan_id)
         examples.append(TrainingSlices(scan.image, scan.labels(learn_from), boxes))
     otsu = OtsuBaseline.fit(examples)
@@ -130,7 +145,12 @@ def _label_with_otsu(study: Study, split: Split, parts: dict[str, Sequence[Slice
         for scan_id in scan_ids:
             scan = study.scan(scan_id)
             writer = scan.create_labels("otsu", otsu.schema, provenance=_otsu_provenance(scan))
-            otsu.predict(scan.image, writer.array, block_zyx=writer.layout.shard_zyx)
+            otsu.predict(
+                scan.image,
+                writer.array,
+                block_zyx=writer.layout.shard_zyx,
+                invalid=scan.invalid,
+            )
             writer.finish()
             bar.advance(note=scan_id)
 

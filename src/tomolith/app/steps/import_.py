@@ -8,10 +8,11 @@ from tomolith.app.steps.base import fingerprint
 from tomolith.app.study import PlannedScan, Study
 from tomolith.config import progress, settings_hash
 from tomolith.core import LabelMap, Volume
-from tomolith.errors import RecipeError
+from tomolith.errors import InputError, RecipeError, TomolithError
 from tomolith.label.annotations import read_labels
 from tomolith.prepare.import_scan import ImportSettings, ScanSource, import_scan
 from tomolith.store.open_image import open_image
+from tomolith.store.scan import Scan
 
 
 class ImportStep:
@@ -53,8 +54,7 @@ class ImportStep:
 
     def planned(self, study: Study) -> dict[str, PlannedScan]:
         """Return what each scan will be, by its id; every source is opened."""
-        opened = {source.id: _open(source, study)[0] for source in self.sources(study)}
-        return {i: PlannedScan(image.grid, image.dtype) for i, image in opened.items()}
+        return {source.id: _planned(source) for source in self.sources(study)}
 
     def describe(self, study: Study) -> tuple[str, ...]:
         """Open every source and its labels."""
@@ -83,31 +83,55 @@ class ImportStep:
         files = [source.path, *([source.labels.path] if source.labels else [])]
         key = settings_hash(source, study.schema.to_dict(), [fingerprint(Path(f)) for f in files])
         path = study.scan_path(source.id)
-        if _imported_with(path) == key:
+        if not _make_way(path, study, key=key):
             return False
         image, labels = _open(source, study)
         import_scan(source, path, image=image, labels=labels, key=key)
         return True
 
 
-def _imported_with(path: Path) -> str | None:
-    """Return the key of the import that made the scan; ``None`` if there is no whole one."""
-    from tomolith.errors import TomolithError
-    from tomolith.store.scan import Scan
+def _make_way(path: Path, study: Study, *, key: str) -> bool:
+    """Tell whether the scan must be imported; refuse where that would lose a label map.
 
+    Raises
+    ------
+    InputError
+        The stored scan carries label maps that no step of the recipe makes.
+    """
     try:
-        return Scan.open(path).provenance.settings_hash
+        scan = Scan.open(path)
     except TomolithError:
-        return None
+        return True  # absent, unfinished or damaged
+    if scan.provenance.settings_hash == key:
+        return False
+    ours = {"truth", "otsu"} | ({study.recipe.predict.labels} if study.recipe.predict else set())
+    foreign = sorted(set(scan.label_names()) - ours)
+    if foreign:
+        raise InputError(
+            f"the source of '{scan.id}' has changed, and importing it again would remove the "
+            f"label map{'s' * (len(foreign) > 1)} {', '.join(foreign)}",
+            where=path,
+            mend="export or move the label maps away, then delete the scan",
+        )
+    return True
 
 
-def _open(source: ScanSource, study: Study) -> tuple[Volume, LabelMap | None]:
-    image = open_image(
+def _planned(source: ScanSource) -> PlannedScan:
+    image = _open_image(source)
+    return PlannedScan(image.grid, image.dtype)
+
+
+def _open_image(source: ScanSource) -> Volume:
+    return open_image(
         Path(source.path),
         voxel_size_um=source.voxel_size_um,
         dataset=source.dataset,
         kind=source.kind,
     )
+
+
+def _open(source: ScanSource, study: Study) -> tuple[Volume, LabelMap | None]:
+    image = _open_image(source)
     if source.labels is None:
         return image, None
     labels = read_labels(
@@ -115,6 +139,7 @@ def _open(source: ScanSource, study: Study) -> tuple[Volume, LabelMap | None]:
         study.schema,
         values=source.labels.values,
         slices=source.labels.slices,
+        dataset=source.labels.dataset,
         image=image,
     )
     return image, labels

@@ -38,11 +38,7 @@ class MeasureStep:
         section = study.recipe.measure
         settings = only(MeasureSettings, section)
         found = []
-        scan_ids = [
-            scan_id
-            for scan_id in study.scan_ids()
-            if section.labels in study.scan(scan_id).label_names()
-        ]
+        scan_ids = _scans_with(study, section.labels)
         if not scan_ids:
             raise InputError(
                 f"no scan has a label map '{section.labels}'",
@@ -58,3 +54,11 @@ class MeasureStep:
             measurement_rows(found, labels=section.labels), study.measurements / "quantities"
         )
         return f"{len(found)} numbers of {len(scan_ids)} scans"
+
+
+def _scans_with(study: Study, labels: str) -> tuple[str, ...]:
+    """Return the scans to measure: those that ``predict`` labels, or that carry other labels."""
+    predict = study.recipe.predict
+    if predict and predict.labels == labels:
+        return study.chosen_scans(predict.scans, key="predict.scans")
+    return tuple(i for i in study.scan_ids() if labels in study.scan(i).label_names())

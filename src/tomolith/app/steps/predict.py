@@ -45,6 +45,8 @@ class PredictStep:
         needed = 0
         for scan_id in self._scans(study):
             scan = planned[scan_id]
+            if study.recipe.train is None:
+                bundle.check_matches(scan.as_volume(), study.schema)
             plan = plan_prediction(scan.grid, bundle, section, dtype=scan.dtype)
             needed = max(needed, plan.projected_bytes)
         n_scans = len(self._scans(study))

@@ -80,7 +80,7 @@ def training_examples(study: Study) -> list[Example]:
                 )
             continue
         labels = scan.labels(section.labels)
-        examples.append(Example(scan_id, scan.image, labels, scan.stats))
+        examples.append(Example(scan_id, scan.image, labels, scan.stats, scan.invalid))
     if not examples:
         raise InputError(
             f"no scan has a label map '{section.labels}' to learn from",
