@@ -5,7 +5,6 @@ from tomolith.blocks.memory import (
     choose_block,
     format_bytes,
     parse_bytes,
-    project_bytes,
 )
 from tomolith.blocks.patches import PatchGrid
 from tomolith.blocks.plan import Block, plan_blocks
@@ -22,6 +21,5 @@ __all__ = [
     "format_bytes",
     "parse_bytes",
     "plan_blocks",
-    "project_bytes",
     "run_blocks",
 ]

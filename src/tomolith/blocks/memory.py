@@ -113,11 +113,6 @@ class MemoryModel:
         return math.ceil(self.fixed_bytes + min(self.n_in_flight, n_blocks) * block_bytes)
 
 
-def project_bytes(model: MemoryModel, block_zyx: Triple, *, shape_zyx: Triple) -> int:
-    """Return the peak memory in bytes; see :meth:`MemoryModel.project_bytes`."""
-    return model.project_bytes(block_zyx, shape_zyx=shape_zyx)
-
-
 def choose_block(
     shape_zyx: Triple, shard_zyx: Triple, *, model: MemoryModel, budget_bytes: int
 ) -> Triple:

@@ -97,7 +97,3 @@ class Grid:
     def voxel_volume_um3(self) -> float:
         """Volume of one voxel in µm³; ``InputError`` where the size is unknown."""
         return math.prod(self.require_voxel_size_um("a volume in µm³"))
-
-    def with_shape(self, shape_zyx: Triple) -> Grid:
-        """Return the same grid with another number of voxels."""
-        return Grid(shape_zyx, self.voxel_size_um, self.origin_um, self.sections)

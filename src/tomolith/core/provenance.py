@@ -66,6 +66,16 @@ class Provenance:
         """Return plain values for JSON or YAML."""
         return {**asdict(self), "inputs": list(self.inputs)}
 
+    def identity(self) -> dict[str, Any]:
+        """Return what may be part of a hash: all but the time of creation.
+
+        Examples
+        --------
+        >>> Provenance("import", created_utc="2024").identity() == Provenance("import").identity()
+        True
+        """
+        return {key: value for key, value in self.to_dict().items() if key != "created_utc"}
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Provenance:
         """Read what :meth:`to_dict` wrote."""

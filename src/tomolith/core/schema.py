@@ -68,6 +68,8 @@ class ClassSchema:
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
             raise InputError("the class schema has fewer than two classes")
+        for c in self.classes:
+            _check_types(c)
         for what in ("name", "value"):
             seen = [getattr(c, what) for c in self.classes]
             twice = sorted({str(v) for v in seen if seen.count(v) > 1})
@@ -158,10 +160,10 @@ class ClassSchema:
             return PRESETS[value]
         classes = []
         for i, entry in enumerate(value):
-            given = {"name": entry} if isinstance(entry, str) else dict(entry)
-            given.setdefault("value", i)
-            given.setdefault("colour", COLOURS[i % len(COLOURS)])
             try:
+                given = dict(entry) if isinstance(entry, Mapping) else {"name": entry}
+                given.setdefault("value", i)
+                given.setdefault("colour", COLOURS[i % len(COLOURS)])
                 classes.append(LabelClass(**given))
             except TypeError as error:
                 raise RecipeError(
@@ -169,6 +171,27 @@ class ClassSchema:
                     expected="a name, or a mapping of name, value, colour and role",
                 ) from error
         return cls(tuple(classes))
+
+
+def _check_types(c: LabelClass) -> None:
+    """Refuse what YAML reads as another type than was meant."""
+    for key, kind, expected in (
+        ("name", str, "a name, such as 'pore'"),
+        ("value", int, "a whole number from 0 to 255"),
+        ("colour", str, "'#rrggbb' in quotes"),
+        ("role", str, f"one of {', '.join(ROLES)}"),
+    ):
+        value = getattr(c, key)
+        is_bool = isinstance(value, bool)
+        if isinstance(value, kind) and not is_bool:
+            continue
+        mend = "YAML reads yes, no, on and off as true and false: put quotes around the word"
+        raise InputError(
+            f"a class has the {key} {value!r}",
+            expected=expected,
+            where=f"classes, at the class with name {c.name!r} and value {c.value!r}",
+            mend=mend if is_bool else None,
+        )
 
 
 PRESETS: Mapping[str, ClassSchema] = MappingProxyType(

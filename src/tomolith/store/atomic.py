@@ -27,6 +27,12 @@ _REASONS = {
     errno.EROFS: ("the disk is read-only", "choose a folder that can be written"),
     errno.EACCES: ("writing is not permitted", "choose a folder that you may write"),
     errno.EPERM: ("writing is not permitted", "choose a folder that you may write"),
+    errno.ENOTDIR: ("a file is where a folder should be", "move the file away"),
+    errno.EISDIR: ("a folder is where a file should be", "move the folder away"),
+    errno.EEXIST: ("something of this name is there already", "move it away"),
+    errno.ENAMETOOLONG: ("the name is too long for this disk", "choose a shorter name or folder"),
+    errno.EMFILE: ("too many files are open", "raise the limit of open files (ulimit -n)"),
+    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
     errno.EIO: ("the disk reports an input/output error", "check the disk, then run again"),
 }
 

@@ -16,6 +16,7 @@ from tomolith.store.array import StoredArray
 from tomolith.store.atomic import is_temporary
 from tomolith.store.metadata import Record, read_listed_labels, read_record
 from tomolith.store.pyramid import plan_levels
+from tomolith.store.removal import is_leftover
 from tomolith.store.seal import is_sealed, read_document
 
 _UNWRITTEN = np.iinfo(np.uint64).max  # offset and length of an absent chunk, Zarr v3 sharding
@@ -71,6 +72,28 @@ def verify_scan(path: Path) -> list[Problem]:
     return problems
 
 
+def verify_result(path: Path) -> list[Problem]:
+    """Read one label map, or one extra, of a scan back; list what is wrong.
+
+    Parameters
+    ----------
+    path
+        Its folder, ``<scan>/labels/<name>`` or ``<scan>/<kind>/<name>``.
+
+    Returns
+    -------
+    list of Problem
+        Empty where it is whole, finished and, if a label map, listed.
+    """
+    problems: list[Problem] = []
+    try:
+        listed = set(read_listed_labels(path.parent))
+    except TomolithError as error:
+        return [Problem(path.parent / "zarr.json", error.found, "run the step again")]
+    _check_result(path, listed, problems, again="the step that makes it")
+    return problems
+
+
 def _check_group(path: Path, problems: list[Problem], *, again: str) -> Record | None:
     """Check the metadata of a group; return its record if it can be read."""
     mend = f"run {again} again"
@@ -96,12 +119,12 @@ def _check_results(folder: Path, problems: list[Problem]) -> None:
     """Check the label maps, or the extras, in ``folder``."""
     again = "the step that makes it (predict, import)"
     results = sorted(entry for entry in folder.iterdir() if entry.is_dir())
-    whole = [r for r in results if not r.name.endswith((".partial", ".old"))]
+    whole = [r for r in results if not r.name.endswith(".partial") and not is_leftover(r)]
     listed = _check_list(folder, whole, problems)
     for result in results:
         if result.name.endswith(".partial"):
             problems.append(Problem(result, "it is unfinished", f"run {again} again"))
-        elif result.name.endswith(".old"):
+        elif is_leftover(result):
             problems.append(Problem(result, "a replaced result was not removed", "delete it"))
         elif not _is_foreign(result):
             _check_result(result, listed, problems, again=again)

@@ -31,6 +31,7 @@ from tomolith.store.metadata import (
     write_plain_group,
 )
 from tomolith.store.pyramid import Reduce, build_level, plan_levels, reduce_mean, reduce_mode
+from tomolith.store.removal import remove_leftovers, set_aside
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -114,17 +115,15 @@ class LabelWriter:
         DiskError
             The disk is full, read-only or not permitted.
         """
-        begun, old = _partial(self.final), self.final.with_name(f"{self.final.name}.old")
+        begun = _partial(self.final)
         if begun.is_dir():
             if not self.record.complete:
                 self._complete(begun)
             if self.final.is_dir():
-                remove_tree(old)
-                rename(self.final, old)
+                set_aside(self.final)
             rename(begun, self.final)
         self._list()
-        if old.is_dir():
-            remove_tree(old)
+        remove_leftovers(self.final)
         self.array = StoredArray.open(self.final / "0")
 
     def _complete(self, folder: Path) -> None:

@@ -8,7 +8,6 @@ from tomolith.blocks import (
     choose_block,
     format_bytes,
     parse_bytes,
-    project_bytes,
 )
 from tomolith.blocks.memory import MAX_BLOCK_VOXELS
 from tomolith.errors import RecipeError
@@ -49,7 +48,7 @@ def test_projection_counts_halo_slices_and_blocks_in_flight():
         halo_zyx=(0, 1, 1),
     )
     block = 2 * (2 * 6 * 12) + 3 * (2 * 4 * 10) + 5 * (6 * 12)
-    assert project_bytes(model, (2, 4, 10), shape_zyx=(2, 20, 20)) == 1000 + 2 * block
+    assert model.project_bytes((2, 4, 10), shape_zyx=(2, 20, 20)) == 1000 + 2 * block
 
 
 def test_projection_knows_the_edge_and_that_one_block_is_one_block():

@@ -22,7 +22,6 @@ def test_counts_and_volumes(shape, voxel):
     assert grid.n_voxels == math.prod(shape) == grid.box.n_voxels
     assert grid.is_physical
     assert grid.voxel_volume_um3 > 0
-    assert grid.with_shape((1, 1, 1)) == Grid((1, 1, 1), voxel)
 
 
 def test_the_shares_of_the_batterynet_paper():
@@ -55,10 +54,3 @@ def test_shapes_that_are_no_volume_are_refused(shape):
 def test_sizes_that_are_no_length_are_refused(size):
     with pytest.raises(InputError, match="voxel size"):
         Grid((1, 1, 1), size)
-
-
-def test_sections_and_origin_stay_with_the_grid():
-    grid = Grid((5, 8, 8), (1.0, 0.5, 0.5), origin_um=(3.0, 0.0, 0.0), sections=True)
-    smaller = grid.with_shape((1, 4, 4))
-    assert smaller.sections
-    assert smaller.origin_um == (3.0, 0.0, 0.0)

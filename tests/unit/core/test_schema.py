@@ -52,6 +52,32 @@ def test_a_wrong_class_is_named(changes, says):
         ClassSchema(pair(**changes))
 
 
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ([1, 2], "the name 1"),
+        ([False, True], "the name False"),
+        ([{"name": "a", "value": "x"}, "b"], "the value 'x'"),
+        ([{"name": "a", "value": True}, "b"], "the value True"),
+        ([{"name": "a", "value": 1.5}, "b"], "the value 1.5"),
+        ([{"name": "a", "colour": 123456}, "b"], "the colour 123456"),
+        ([{"name": "a", "role": ["pore"]}, "b"], "the role ['pore']"),
+        ([["a", 1], "b"], "the name ['a', 1]"),
+        ([None, "b"], "the name None"),
+        ([{1: 2}, "b"], "class 0 cannot be read"),
+    ],
+)
+def test_odd_classes_of_a_recipe_are_named(entries, says):
+    with pytest.raises(InputError, match=re.escape(says)) as caught:
+        ClassSchema.from_recipe(entries)
+    assert caught.value.expected
+
+
+def test_yes_and_no_are_explained():
+    with pytest.raises(InputError, match="put quotes around"):
+        ClassSchema.from_recipe([False, True])
+
+
 def test_one_class_is_no_schema():
     with pytest.raises(InputError, match="fewer than two"):
         ClassSchema(pair()[:1])

@@ -46,6 +46,12 @@ def test_files_and_folder_are_synced_before_and_after_the_rename(tmp_path, monke
         (errno.EROFS, "read-only"),
         (errno.EACCES, "not permitted"),
         (errno.EFBIG, "larger than allowed"),
+        (errno.ENOTDIR, "file is where a folder"),
+        (errno.EISDIR, "folder is where a file"),
+        (errno.EEXIST, "there already"),
+        (errno.ENAMETOOLONG, "name is too long"),
+        (errno.EMFILE, "too many files"),
+        (errno.ENFILE, "too many files"),
     ],
 )
 def test_disk_errors_say_what_to_do(tmp_path, number, message):

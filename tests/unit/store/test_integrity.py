@@ -57,6 +57,9 @@ def test_a_lost_level_and_a_lost_label_map_are_named(make_scan):
     assert "the label map is listed and missing" in whats(scan.path)
 
 
+REMOVED = f".truth.{32 * '0'}.removed"
+
+
 def test_unfinished_work_is_named(make_scan, tmp_path):
     scan = make_scan()
     writer = scan.create_labels("prediction", PRESETS["li-binary"], provenance=MADE)
@@ -64,9 +67,9 @@ def test_unfinished_work_is_named(make_scan, tmp_path):
     writer.array[:] = 0
     writer.finish()
     assert whats(scan.path) == []
-    shutil.copytree(scan.path / "labels" / "truth", scan.path / "labels" / "truth.old")
+    shutil.copytree(scan.path / "labels" / "truth", scan.path / "labels" / REMOVED)
     assert whats(scan.path) == ["a replaced result was not removed"]
-    shutil.rmtree(scan.path / "labels" / "truth.old")
+    shutil.rmtree(scan.path / "labels" / REMOVED)
     (scan.path / "0" / "c" / f"3.{'0a' * 16}.partial").write_text("half")
     assert whats(scan.path) == ["a killed process left this temporary file"]
 

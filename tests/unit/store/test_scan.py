@@ -255,6 +255,33 @@ def test_a_damaged_or_half_removed_scan_is_replaced(tmp_path, make_scan, gone):
     (shutil.rmtree if gone == "0/c" else type(scan.path).unlink)(scan.path / gone)
     if gone == "0/c":
         (scan.path / "zarr.json").unlink()
-    (tmp_path / "a.zarr.old").mkdir()  # what a killed removal leaves
+    (tmp_path / f".a.zarr.{32 * '0'}.removed").mkdir()  # what a killed removal leaves
     Scan.create(scan.path, Grid((2, 8, 8), None), "u1", provenance=MADE)
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_a_backup_of_the_user_is_left_alone(tmp_path, make_scan):
+    scan = make_scan()
+    notes = []
+    for folder in (tmp_path / "a.zarr.old", scan.path / "labels" / "truth.old"):
+        folder.mkdir()
+        notes.append(folder / "note.txt")
+        notes[-1].write_text("mine")
+    writer = scan.create_labels("truth", PRESETS["li-binary"], provenance=MADE)
+    writer.array[:] = 0
+    writer.finish()
+    assert notes[1].is_file()
+    Scan.create(scan.path, Grid((2, 8, 8), None), "u1", provenance=MADE)
+    assert notes[0].read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "a.zarr.old"]
+
+
+def test_what_a_killed_replacement_left_is_removed_by_the_next(make_scan):
+    scan = make_scan()
+    folder = scan.path / "labels"
+    (folder / f".truth.{32 * 'a'}.removed").mkdir()
+    (folder / f".other.{32 * 'a'}.removed").mkdir()
+    writer = scan.create_labels("truth", PRESETS["li-binary"], provenance=MADE)
+    writer.array[:] = 0
+    writer.finish()
+    assert [p.name for p in folder.glob(".*")] == [f".other.{32 * 'a'}.removed"]
