@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
@@ -227,7 +228,7 @@ class OpenVinoBackend:
     MissingExtraError
         OpenVINO is not installed.
     ResourceError
-        OpenVINO cannot take the network, or computes something else.
+        OpenVINO cannot take or run the network, or computes something else.
     """
 
     name = "openvino"
@@ -256,9 +257,10 @@ class OpenVinoBackend:
         # OpenVINO 2026.4 miscomputes attention over few tokens when it fuses it; without
         # its fused kernels ("snippets") the same network comes out right
         for more in ({}, {"SNIPPETS_MODE": "DISABLE"}):
-            self._model = ov.Core().compile_model(model, "CPU", {**options, **more})
-            if is_faithful(self.logits, module, batch_shape, precision=precision):
-                return
+            with _openvino_errors("run"):
+                self._model = ov.Core().compile_model(model, "CPU", {**options, **more})
+                if is_faithful(self.logits, module, batch_shape, precision=precision):
+                    return
         raise ResourceError(
             "OpenVINO computes other logits for this network than PyTorch",
             where="predict.backend",
@@ -301,19 +303,22 @@ def is_faithful(
     return np.array_equal(infer(alone)[-1], found[0])
 
 
+@contextmanager
+def _openvino_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # OpenVINO raises RuntimeError and many others
+        raise ResourceError(
+            f"OpenVINO cannot {what} the network: {(str(error).splitlines() or [''])[0]}",
+            where="predict.backend",
+            mend="set 'backend: torch'",
+        ) from error
+
+
 def _convert(ov: Any, module: nn.Module, batch_shape: BatchShape) -> Any:
-    with warnings.catch_warnings(), torch.inference_mode():
+    with _openvino_errors("take"), warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # tracing warns of shape checks; shapes are fixed here
-        try:
-            return ov.convert_model(
-                module, example_input=torch.zeros(batch_shape), input=[batch_shape]
-            )
-        except Exception as error:
-            raise ResourceError(
-                f"OpenVINO cannot take the network: {(str(error).splitlines() or [''])[0]}",
-                where="predict.backend",
-                mend="set 'backend: torch'",
-            ) from error
+        return ov.convert_model(module, example_input=torch.zeros(batch_shape), input=[batch_shape])
 
 
 def fold_batch_norms(module: nn.Module) -> int:

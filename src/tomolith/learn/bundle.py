@@ -145,8 +145,15 @@ class ModelBundle:
         bundle = _from_dict(values, tensors, folder / "model.yaml")
         network = NETWORKS.build(bundle.network, bundle.in_channels, len(bundle.schema))
         load_into(network, tensors, where=weights_path)
-        found = hashlib.sha256(weights_path.read_bytes()).hexdigest()
-        if found != values["weights_sha256"]:
+        expected = values.get("weights_sha256")
+        if not isinstance(expected, str):
+            raise IntegrityError(
+                "the model's description has lost the checksum of the weights",
+                expected="'weights_sha256'",
+                where=folder / "model.yaml",
+                mend="train again, or copy both files again from where they are whole",
+            )
+        if hashlib.sha256(weights_path.read_bytes()).hexdigest() != expected:
             raise IntegrityError(
                 "the weights are not those that model.yaml describes (checksum differs)",
                 where=weights_path,
@@ -161,12 +168,13 @@ class ModelBundle:
 
         Voxel sizes may differ by 1 % along each axis (for sections: y and x).  An unknown voxel
         size matches only an unknown one: nobody can tell that the structures have the size that
-        the network learned.
+        the network learned.  A model of sections may be used on a volume, slice by slice, as the
+        network is two-dimensional; the z size is then not compared.
 
         Raises
         ------
         MismatchError
-            Voxel size, class schema, channel count or kind of scan (sections) differ.
+            Voxel size, class schema or channel count differ.
         """
         rows = []
         if not _same_size(self.voxel_size_um, volume.grid.voxel_size_um, sections=self.sections):
@@ -202,7 +210,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ReadError(
             "there is no model here", where=path, mend="train first, or name another model"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise ReadError("the model's description cannot be read", where=path) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ReadError(

@@ -8,8 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.core import Box, ClassSchema, Provenance
+from tomolith.errors import IntegrityError, ReadError
 from tomolith.store.atomic import clean_stale, remove_tree
+from tomolith.store.integrity import verify_result
 from tomolith.store.marks import Marks
+from tomolith.store.metadata import read_record
+from tomolith.store.removal import remove_leftovers
 from tomolith.store.scan import LabelWriter, Scan
 
 Bytes = npt.NDArray[np.uint8]
@@ -65,6 +69,24 @@ class Outputs:
     def kinds(self) -> tuple[str, ...]:
         """Names of what is written beside the labels."""
         return tuple(self._channels)
+
+    def are_made(self, key: str) -> bool:
+        """Tell whether all results are there, made under ``key``, and undamaged.
+
+        Everything is read back for this; it takes far less time than predicting.
+        """
+        labels = self._scan.path / "labels" / self._name
+        extras = [self._scan.path / kind / self._name for kind in self._channels]
+        for path in (labels, *extras):
+            try:
+                if read_record(path).provenance.settings_hash != key:
+                    return False
+            except (ReadError, IntegrityError):
+                return False
+            if verify_result(path):
+                return False
+            remove_leftovers(path)
+        return True
 
     def open(self, marks: Marks, *, all_done: bool, provenance: Provenance) -> None:
         """Go on with what an earlier run began, or begin anew and forget its marks.

@@ -15,14 +15,14 @@ from tomolith.errors import IncompleteError
 from tomolith.learn.backends import Backend, BackendInfo, build_backend
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.outputs import BlockResult, Outputs
-from tomolith.learn.predict_plan import PredictPlan, plan_prediction, projected_bytes
+from tomolith.learn.predict_plan import PredictPlan, plan_prediction
 from tomolith.learn.settings import PredictSettings
 from tomolith.learn.sliding import best_class, blend_slices, entropy, softmax, to_bytes
 from tomolith.store.locks import lock
 from tomolith.store.marks import Marks
 from tomolith.store.scan import Scan
 
-__all__ = ["PredictPlan", "plan_prediction", "predict", "projected_bytes"]
+__all__ = ["PredictPlan", "plan_prediction", "predict"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -40,7 +40,8 @@ def predict(
     Patches lie on a grid anchored at the scan's origin, their logits are averaged where
     they overlap, and the class with the highest mean becomes the label. The labels do not
     depend on block size, executor or number of workers, nor on where a run was killed and
-    resumed. Voxels that are ``invalid`` in the scan become *unlabelled*.
+    resumed. Voxels that are ``invalid`` in the scan become *unlabelled*. Labels that were made
+    from the same scan, model and settings, and are whole, are returned as they are.
 
     Parameters
     ----------
@@ -107,6 +108,9 @@ def predict(
             probabilities=settings.probabilities,
             entropy=settings.entropy,
         )
+        if outputs.are_made(key):
+            marks.clear()
+            return scan.labels(name)
         made_from = (f"scan {scan.id}", f"model {bundle.fingerprint}", str(BackendInfo.of(backend)))
         outputs.open(
             marks,
@@ -228,7 +232,7 @@ def _key(
     """Return the hash of all that a voxel's label depends on; blocks are not among it."""
     return settings_hash(
         code_version(),
-        [scan.grid.shape_zyx, str(scan.image.dtype), scan.image.provenance.to_dict()],
+        [scan.grid.shape_zyx, str(scan.image.dtype), scan.image.provenance.identity()],
         [stats.to_dict() for stats in scan.stats],
         [bundle.fingerprint, bundle.network, bundle.schema.to_dict(), str(bundle.normalisation)],
         [plan.patches.patch_zyx, plan.patches.overlap_frac, plan.batch_shape],

@@ -119,18 +119,6 @@ def plan_prediction(
     return PredictPlan(patches, batch_shape, blocks, block_zyx, projected_bytes)
 
 
-def projected_bytes(
-    grid: Grid,
-    bundle: ModelBundle,
-    settings: PredictSettings,
-    *,
-    layout: Layout | None = None,
-    dtype: npt.DTypeLike = np.float32,
-) -> int:
-    """Return the peak memory that predicting a scan will take; see :func:`plan_prediction`."""
-    return plan_prediction(grid, bundle, settings, layout=layout, dtype=dtype).projected_bytes
-
-
 def _patch_grid(
     grid: Grid, network: nn.Module, settings: PredictSettings, *, patch_px: int
 ) -> PatchGrid:

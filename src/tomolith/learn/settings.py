@@ -225,8 +225,7 @@ class PredictSettings(Settings):
     backend
         ``"auto"`` takes OpenVINO where it is installed and the device is a CPU.
     precision
-        ``"auto"`` takes the fastest precision whose labels were shown to agree
-        with fp32 (see ``docs/results/predict_vs_monai.md``).
+        ``"auto"`` takes bf16 on a CUDA device that computes it natively, else fp32.
     device
         ``"auto"`` takes a CUDA device where there is one.
     threads

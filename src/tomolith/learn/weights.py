@@ -42,18 +42,25 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises
     ------
     ReadError
-        There is no such file.
+        There is no such file, or it may not be read.
     IntegrityError
         The file is damaged, or is no safetensors file (a pickle is never loaded).
     """
     try:
         with path.open("rb") as file:
             start = file.read(4)
+    except FileNotFoundError as error:
+        raise ReadError("there is no such file", where=path) from error
+    except OSError as error:
+        raise ReadError(
+            f"the weights cannot be opened ({error.strerror})",
+            where=path,
+            mend="see that it is a file and that you may read it",
+        ) from error
+    try:
         with safetensors.safe_open(path, framework="pt", device="cpu") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
             about = json.loads((opened.metadata() or {}).get("tomolith", "{}"))
-    except FileNotFoundError as error:
-        raise ReadError("there is no such file", where=path) from error
     except (safetensors.SafetensorError, ValueError, OSError) as error:
         pickled = start.startswith(_PICKLE_STARTS)
         raise IntegrityError(

@@ -153,6 +153,20 @@ def test_an_openvino_that_computes_something_else_is_not_used(monkeypatch):
         build_backend(network, SHAPE, small_settings(backend="openvino"))
 
 
+def test_an_openvino_that_cannot_compile_the_network_is_not_used(monkeypatch):
+    openvino = pytest.importorskip("openvino")
+
+    def fail(*_):
+        raise RuntimeError("no kernel\nat some place")
+
+    monkeypatch.setattr(openvino.Core, "compile_model", fail)
+    network = small_bundle().build_network()
+    built = build_backend(network, SHAPE, small_settings(backend="auto"))
+    assert BackendInfo.of(built).name == "torch"
+    with pytest.raises(ResourceError, match=r"run the network: no kernel\n(.|\n)*backend: torch"):
+        build_backend(network, SHAPE, small_settings(backend="openvino"))
+
+
 def test_faithful_means_the_same_bits_in_any_company(network):
     exact = build_backend(network, SHAPE, small_settings()).logits
     assert is_faithful(exact, network, SHAPE, precision="fp32")

@@ -11,6 +11,7 @@ from tomolith.errors import IntegrityError, MismatchError, ReadError, RecipeErro
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.settings import TrainSettings
+from tomolith.learn.weights import read_tensors
 
 SCHEMA = PRESETS["li-binary"]
 UNET = Component(name="unet", options={"channels": 2, "depth": 2})
@@ -58,6 +59,27 @@ def test_model_yaml_is_for_people_too(tmp_path):
     _bundle(voxel_size_um=None).save(tmp_path)
     assert "voxel_size_um: unknown" in (tmp_path / "model.yaml").read_text()
     assert ModelBundle.load(tmp_path).voxel_size_um is None
+
+
+def test_a_lost_checksum_is_damage(tmp_path):
+    _bundle().save(tmp_path)
+    values = yaml.safe_load((tmp_path / "model.yaml").read_text())
+    del values["weights_sha256"]
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(IntegrityError, match="checksum"):
+        ModelBundle.load(tmp_path)
+
+
+def test_files_that_cannot_be_opened_are_named(tmp_path):
+    with pytest.raises(ReadError, match="cannot be opened"):
+        read_tensors(tmp_path)  # a folder
+    (tmp_path / "model.yaml").mkdir()
+    with pytest.raises(ReadError, match=r"model\.yaml"):
+        ModelBundle.load(tmp_path)
+
+
+def test_a_model_of_sections_may_be_used_on_a_volume():
+    _bundle((9.0, 1.0, 1.0), sections=True).check_matches(_volume((1.0, 1.0, 1.0)))
 
 
 @pytest.mark.parametrize("size", [(2.0, 1.0, 1.0), (2.019, 0.991, 1.0)])

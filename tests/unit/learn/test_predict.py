@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,16 @@ from tomolith.errors import (
     MismatchError,
     ReadError,
 )
-from tomolith.learn.predict import plan_prediction, predict, projected_bytes
+from tomolith.learn.predict import BlockPredictor, plan_prediction, predict
 from tomolith.store.layout import Layout
 from tomolith.store.locks import lock
 from tomolith.store.scan import Scan
 
 ODD = (5, 71, 93)
+
+
+def projected_bytes(*given, **more):
+    return plan_prediction(*given, **more).projected_bytes
 
 
 def labels_of(scan, name="prediction"):
@@ -89,9 +94,9 @@ def test_labels_do_not_depend_on_the_layout(tmp_path, dtype, sections):
     scan, bundle = small_scan(tmp_path, ODD, dtype, sections=sections), small_bundle()
     predict(scan, bundle, small_settings())
     whole = labels_of(scan)
-    for layout in LAYOUTS:
-        predict(scan, bundle, small_settings(**layout), name="blocks")
-        assert np.array_equal(labels_of(scan, "blocks"), whole), layout
+    for i, layout in enumerate(LAYOUTS):
+        predict(scan, bundle, small_settings(**layout), name=f"blocks-{i}")
+        assert np.array_equal(labels_of(scan, f"blocks-{i}"), whole), layout
 
 
 def test_extras_do_not_depend_on_the_layout(tmp_path):
@@ -235,6 +240,47 @@ def test_predicting_again_replaces_and_gives_the_same_bytes(tmp_path):
     before = files_of(scan.path)
     predict(scan, bundle, small_settings())
     assert files_of(scan.path) == before
+
+
+def test_labels_that_are_there_are_not_predicted_again(tmp_path, monkeypatch):
+    scan, bundle = small_scan(tmp_path, ODD), small_bundle()
+    extras = {"probabilities": True, "entropy": True}
+    predict(scan, bundle, small_settings(**extras))
+    n_blocks = []
+    compute = BlockPredictor.__call__
+    monkeypatch.setattr(
+        BlockPredictor, "__call__", lambda self, block: (n_blocks.append(1), compute(self, block))
+    )
+    labels = predict(scan, bundle, small_settings(**extras, block_zyx=(2, 32, 64)))
+    assert labels.grid.shape_zyx == ODD
+    assert not n_blocks
+    predict(scan, bundle, small_settings(probabilities=True))  # other extras
+    assert n_blocks
+
+
+@pytest.mark.parametrize("kind", ["labels", "probabilities"])
+@pytest.mark.parametrize("harm", ["flipped", "lost"])
+def test_damaged_labels_are_predicted_again(tmp_path, kind, harm):
+    scan, bundle = small_scan(tmp_path, ODD), small_bundle()
+    predict(scan, bundle, small_settings(probabilities=True))
+    before = files_of(scan.path)
+    shard = next(f for f in (scan.path / kind / "prediction" / "0" / "c").rglob("*") if f.is_file())
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 3] ^= 0x10
+    shard.write_bytes(content) if harm == "flipped" else shard.unlink()
+    predict(scan, bundle, small_settings(probabilities=True))
+    assert files_of(scan.path) == before
+
+
+def test_a_scan_made_again_has_the_same_labels(tmp_path):
+    """The time of creation is part of no hash."""
+    keys = set()
+    for year in ("2024", "2025"):
+        scan = small_scan(tmp_path / year, ODD)
+        record = replace(scan.provenance, created_utc=year)
+        scan.image = replace(scan.image, provenance=record)
+        keys.add(predict(scan, small_bundle(), small_settings()).volume.provenance.settings_hash)
+    assert len(keys) == 1
 
 
 def test_another_model_gives_other_labels(tmp_path):
