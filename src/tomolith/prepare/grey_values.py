@@ -33,8 +33,8 @@ class ConvertedArray:
 
     def __init__(self, array: ArrayLike) -> None:
         self._array = array
-        self._source_dtype = np.dtype(array.dtype)
-        self.dtype = stored_dtype(self._source_dtype)
+        self.source_dtype = np.dtype(array.dtype)
+        self.dtype = stored_dtype(self.source_dtype)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -46,14 +46,11 @@ class ConvertedArray:
         block = np.asarray(self._array[index])
         if block.dtype == self.dtype:
             return block
-        with np.errstate(over="ignore"):
-            out = block.astype(self.dtype)
-        if block.dtype.kind in "iu":
-            wide = np.abs(block.astype(np.float64)) > 2**24
-            lost = wide & (out.astype(np.float64) != block.astype(np.float64))
-            _refuse_lost(block, lost)
-        elif block.dtype.kind == "f":
-            _refuse_lost(block, np.isfinite(block) & ~np.isfinite(out))
+        out = np.empty(block.shape, self.dtype)
+        for given, stored in zip(block, out, strict=True):  # the checks need much memory
+            with np.errstate(over="ignore"):
+                stored[...] = given
+            _check_kept(given, stored)
         return out
 
 
@@ -84,11 +81,17 @@ def stored_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     )
 
 
-def _refuse_lost(block: npt.NDArray[Any], lost: npt.NDArray[np.bool_]) -> None:
+def _check_kept(given: npt.NDArray[Any], stored: npt.NDArray[Any]) -> None:
+    if given.dtype.kind in "iu":
+        wide = np.abs(given.astype(np.float64)) > 2**24
+        lost = wide & (stored.astype(np.float64) != given.astype(np.float64))
+    elif given.dtype.kind == "f":
+        lost = np.isfinite(given) & ~np.isfinite(stored)
+    else:
+        return
     if lost.any():
         raise InputError(
-            f"{int(lost.sum())} values of type {block.dtype} cannot be kept, "
-            f"such as {block[lost][0]}",
+            f"values of type {given.dtype} cannot be kept, such as {given[lost][0]}",
             expected="values that float32 holds exactly (integers up to 16 777 216)",
             mend="scale the image to uint16 or float32 first",
         )

@@ -39,6 +39,7 @@ class LabelSource(Settings):
     values: dict[int | str, str] | None = Field(
         None, description="Value or '#rrggbb' in the file to class name; left out: the schema's."
     )
+    dataset: str | None = Field(None, description="Name of the dataset in an HDF5 file.")
     slices: tuple[int, ...] | None = Field(
         None, description="Page k of the file belongs to this slice (from 0); all if left out."
     )
@@ -200,6 +201,8 @@ def import_scan(
         raise _located(error, source) from error
     try:
         n_invalid = _copy(grey, scan, stats, marks=marks, mask=source.invalid == "mask")
+    except ReadError as error:  # it may pass: what is copied is kept
+        raise _located(error, source) from error
     except InputError as error:
         remove_scan(destination)
         raise _located(error, source) from error
@@ -207,8 +210,8 @@ def import_scan(
     scan.set_n_invalid(n_invalid)
     if labels is not None:
         _copy_labels(labels, scan)
-    remove_tree(marks.folder)
     scan.finish()
+    remove_tree(marks.folder)
     return scan
 
 
@@ -250,13 +253,15 @@ def _copy(
     grey: Volume, scan: Scan, stats: Sequence[IntensityStats], *, marks: Marks, mask: bool
 ) -> int:
     """Copy the grey values; return how many were not finite and were replaced."""
-    slabs = list(grey.grid.box.tiles(_slab_zyx(grey.grid, scan, grey.dtype.itemsize)))
-    array, invalid = scan.image.array, scan.invalid
+    array, invalid, converted = scan.image.array, scan.invalid, grey.array
     assert isinstance(array, StoredArray)
+    assert isinstance(converted, ConvertedArray)
+    itemsize = max(converted.source_dtype.itemsize, converted.dtype.itemsize)
+    slabs = list(grey.grid.box.tiles(_slab_zyx(grey.grid, scan, itemsize)))
     n_invalid = 0
     with progress(f"import {scan.id}", total=len(slabs)) as bar:
         for slab in slabs:
-            name = ",".join(str(n) for n in slab.start_zyx)
+            name = _mark_name(slab)
             if not marks.is_done(name):
                 block = grey.read(slab)
                 bad = _not_finite(block)
@@ -271,6 +276,12 @@ def _copy(
             n_invalid += int(marks.detail(name))
             bar.advance()
     return n_invalid
+
+
+def _mark_name(slab: Box) -> str:
+    """Return a name with both corners: slabs of another size are other slabs."""
+    ends = zip(slab.start_zyx, slab.stop_zyx, strict=True)
+    return ",".join(f"{start}-{stop}" for start, stop in ends)
 
 
 def _slab_zyx(grid: Grid, scan: Scan, itemsize: int) -> tuple[int, int, int]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from tomolith.config import parse_settings
 from tomolith.core import PRESETS, Grid, LabelMap, Normalisation, Volume
 from tomolith.errors import InputError, MismatchError, ReadError, RecipeError
 from tomolith.prepare import import_scan as module
+from tomolith.prepare.grey_values import ConvertedArray
 from tomolith.prepare.import_scan import ImportSettings, ScanSource, import_scan
 from tomolith.store.integrity import verify_scan
 from tomolith.store.scan import Scan
@@ -266,3 +269,82 @@ def test_a_scan_is_not_written_over_its_own_source(tmp_path):
     with pytest.raises(InputError, match="over its own source"):
         import_scan(entry(path=str(path)), path, image=scan.image)
     assert verify_scan(path) == []
+
+
+class Flaky(Interrupted):
+    """An array that cannot be read for a while."""
+
+    def __getitem__(self, index):
+        try:
+            return super().__getitem__(index)
+        except KeyboardInterrupt:
+            raise ReadError("the server does not answer") from None
+
+
+def test_a_read_error_keeps_what_is_copied(tmp_path):
+    grid = Grid((70, 8, 8), None)
+    grey = np.random.default_rng(0).normal(size=grid.shape_zyx).astype("f4")
+    path = tmp_path / "a.zarr"
+    with pytest.raises(ReadError, match=r"does not answer[\s\S]*a\.tif"):
+        import_scan(entry(), path, image=Volume(Flaky(grey, 2), grid), key="k")
+    rest = Interrupted(grey, 99)
+    import_scan(entry(), path, image=Volume(rest, grid), key="k")
+    assert rest.n_read == 1
+    assert verify_scan(path) == []
+
+
+def test_a_kill_while_the_pyramid_is_built_copies_nothing_again(tmp_path, monkeypatch):
+    grid = Grid((70, 8, 8), None)
+    grey = np.random.default_rng(0).normal(size=grid.shape_zyx).astype("f4")
+    path = tmp_path / "a.zarr"
+
+    def kill(scan):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scan, "finish", kill)
+        with pytest.raises(KeyboardInterrupt):
+            import_scan(entry(), path, image=Volume(grey, grid), key="k")
+    rest = Interrupted(grey, 99)
+    import_scan(entry(), path, image=Volume(rest, grid), key="k")
+    assert rest.n_read == 0
+    assert verify_scan(path) == []
+    assert not (path / ".import").exists()
+
+
+def test_slabs_of_another_size_skip_nothing(tmp_path, monkeypatch):
+    grid = Grid((40, 90, 80), None)
+    grey = np.random.default_rng(0).integers(1, 99, grid.shape_zyx).astype("u1")
+    path = tmp_path / "a.zarr"
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_slab_zyx", lambda *_: (32, 32, 32))
+        with pytest.raises(KeyboardInterrupt):
+            import_scan(entry(), path, image=Volume(Interrupted(grey, 1), grid), key="k")
+    import_scan(entry(), path, image=Volume(grey, grid), key="k")
+    assert np.array_equal(Scan.open(path).image.array[:], grey)
+
+
+def test_converting_takes_little_more_than_the_result():
+    grey = grey_values("i4").repeat(8, axis=0).repeat(4, axis=1).repeat(4, axis=2)
+    array = ConvertedArray(grey)
+    tracemalloc.start()
+    try:
+        out = array[: grey.shape[0], : grey.shape[1], : grey.shape[2]]
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(out, grey)
+    assert peak_bytes < 1.5 * out.nbytes
+
+
+def test_slabs_are_sized_by_the_larger_type(tmp_path, monkeypatch):
+    grid = Grid((70, 8, 8), None)
+    grey = np.random.default_rng(0).integers(1, 99, grid.shape_zyx)
+    asked = []
+    size = module._slab_zyx
+    monkeypatch.setattr(
+        module, "_slab_zyx", lambda *given: (asked.append(given[2]), size(*given))[1]
+    )
+    for dtype in ("i8", "f2"):
+        import_scan(entry(), tmp_path / "a.zarr", image=Volume(grey.astype(dtype), grid))
+    assert asked == [8, 4]
