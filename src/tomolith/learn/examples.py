@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -71,12 +72,15 @@ class LabelledSlice:
         (tiles in y, tiles in x, classes); tiles are ``TILE_PX`` wide and start at the corner.
     shape_yx
         Height and width of the slice in pixels.
+    checksum
+        CRC-32 of the label values, by which corrected labels are told from the old ones.
     """
 
     example: int
     z: int
     n_pixels: npt.NDArray[np.int64]
     shape_yx: tuple[int, int]
+    checksum: int = 0
 
 
 def channel_table(schema: ClassSchema) -> npt.NDArray[np.int64]:
@@ -110,7 +114,8 @@ def index_labels(examples: Sequence[Example], schema: ClassSchema) -> list[Label
                 channels = table[values]
                 if (channels != IGNORE).any():
                     counts = _tile_counts(channels, len(schema))
-                    found.append(LabelledSlice(i, z, counts, values.shape))
+                    checksum = zlib.crc32(np.ascontiguousarray(values))
+                    found.append(LabelledSlice(i, z, counts, values.shape, checksum))
                 bar.advance()
     if not found:
         raise InputError(

@@ -103,7 +103,7 @@ def train(
     _check_alike(examples, schema)
     slices = index_labels(examples, schema)
     parts = split(labelled_scans(examples, slices), settings.split)
-    key = _key(examples, settings, schema, parts)
+    key = _key(examples, slices, settings, schema=schema, parts=parts)
     with torch_threads(settings.threads), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = NETWORKS.build(settings.network, 1, len(schema))
@@ -182,14 +182,20 @@ def _check_patch(patch_px: int, divisor: int) -> None:
 
 
 def _key(
-    examples: Sequence[Example], settings: TrainSettings, schema: ClassSchema, parts: Split
+    examples: Sequence[Example],
+    slices: Sequence[LabelledSlice],
+    settings: TrainSettings,
+    *,
+    schema: ClassSchema,
+    parts: Split,
 ) -> str:
     scans = [
         (e.scan_id, e.image.grid.shape_zyx, str(e.image.dtype), [s.to_dict() for s in e.stats])
         for e in examples
     ]
+    labels = [(s.example, s.z, s.checksum) for s in slices]
     plain = settings.model_dump(mode="json", exclude=_NOT_IN_KEY)
-    return settings_hash(plain, schema.to_dict(), parts.to_dict(), scans)
+    return settings_hash(plain, schema.to_dict(), parts.to_dict(), scans, labels)
 
 
 def _inside(

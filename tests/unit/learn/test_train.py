@@ -15,6 +15,7 @@ from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.examples import Example
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.train import train
+from tomolith.learn.trainer import Trainer
 from tomolith.learn.validation import slice_logits
 
 SCHEMA = PRESETS["li-binary"]
@@ -222,3 +223,31 @@ def test_absent_class_has_no_score(blob_example, tmp_path):
 def test_settings_do_not_import_torch():
     code = "import sys, tomolith.learn.settings; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_corrected_labels_do_not_go_on_from_a_checkpoint_of_the_old_ones(
+    blob_example, tmp_path, monkeypatch
+):
+    """Inverted labels have the same slices, shape and statistics."""
+    example = blob_example()
+    inverted = 1 - example.labels.read(example.labels.grid.box)
+    labels = LabelMap(Volume(inverted, example.labels.grid), SCHEMA)
+    corrected = Example(example.scan_id, example.image, labels, example.stats)
+    run = Trainer.run
+    begun = []
+
+    def watched(trainer, progress, **given):
+        begun.append(len(progress.rows))
+        return run(trainer, progress, **given)
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "run", watched)
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelBundle, "save", kill)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                train([example], _settings(epochs=1), tmp_path, schema=SCHEMA)
+    train([corrected], _settings(epochs=1), tmp_path, schema=SCHEMA)
+    assert begun == [0, 1, 0]
