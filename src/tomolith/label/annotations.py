@@ -260,14 +260,10 @@ def _check_values(mapped: MappedLabels, raw: RawImage, path: str | Path, *, has_
         strays.update(mapped.strays(box))
     if not strays:
         return
-    shown = [
-        f"{colour_text(int(v)) if raw.is_colour else format(v, 'g')} ({n} voxels)"
-        for v, n in sorted(strays.items())[:_N_LISTED]
-    ]
+    shown = [f"{_value_text(v, raw)} ({n} voxels)" for v, n in sorted(strays.items())[:_N_LISTED]]
     more = len(strays) - len(shown)
-    known = [colour_text(int(k)) if raw.is_colour else f"{k:g}" for k in mapped.known]
-    first = colour_text(int(min(strays))) if raw.is_colour else f"{min(strays):g}"
-    add = f"add them to 'values', for example '{first}': unlabelled"
+    known = [_value_text(k, raw) for k in mapped.known]
+    add = f"add them to 'values', for example '{_value_text(min(strays), raw)}': unlabelled"
     raise InputError(
         f"the labels hold {len(strays)} unknown value{'s' * (len(strays) > 1)}: "
         + ", ".join(shown)
@@ -276,6 +272,12 @@ def _check_values(mapped: MappedLabels, raw: RawImage, path: str | Path, *, has_
         where=path,
         mend=add if has_map else "say with 'values' which class each value means",
     )
+
+
+def _value_text(value: float, raw: RawImage) -> str:
+    if raw.is_colour:
+        return colour_text(int(value))
+    return str(int(value)) if float(value).is_integer() else str(value)
 
 
 def _by(shape: Sequence[int]) -> str:

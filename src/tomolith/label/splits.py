@@ -29,7 +29,7 @@ class SplitSettings(Settings):
         Scans, or slices of them, set apart by name: ``"300"``, ``"run-1[9]"``,
         ``"run-1[9-11]"`` (both ends included).  Where given, the fraction is not used.
     validation_frac, test_frac
-        Shares of the labelled slices; the default is the paper's 80/10/10.
+        Shares of all labelled slices; the default is the paper's 80/10/10.
     gap
         Slices left out of training on either side of every validation and test slice of a
         volume, and of validation beside test.  Sections have no neighbours, so no gap.
@@ -204,23 +204,28 @@ def _drawn(
 ) -> set[Place]:
     """Draw ``fraction`` of the slices: singly over all sections, the last ones of volumes.
 
-    Of ``at_least_one_of`` slices or more, at least one is drawn.
+    Of ``at_least_one_of`` slices or more, at least one is drawn.  The share is taken of all
+    labelled slices, not only of those that other parts have left.
     """
 
-    def share(n: int) -> int:
-        if fraction == 0 or n < at_least_one_of:
+    def share(n_labelled: int, n_left: int) -> int:
+        if fraction == 0 or n_left < at_least_one_of:
             return 0
-        return max(1, round(n * fraction))
+        return min(n_left, max(1, round(n_labelled * fraction)))
 
     single: list[Place] = []
+    n_single = 0
     chosen: set[Place] = set()
     for scan, slices in pool:
         in_blocks = settings.by == "block" or (settings.by == "auto" and not scan.sections)
         if in_blocks and len(slices) > 1:  # a lone slice of a volume has no neighbours to leak
-            chosen |= {(scan.scan_id, z) for z in slices[len(slices) - share(len(slices)) :]}
+            n_drawn = share(len(scan.labelled_z), len(slices))
+            chosen |= {(scan.scan_id, z) for z in slices[len(slices) - n_drawn :]}
         else:
             single += [(scan.scan_id, z) for z in slices]
-    picked = rng.permutation(len(single))[: share(len(single))]
+            if slices or not in_blocks or len(scan.labelled_z) == 1:
+                n_single += len(scan.labelled_z)
+    picked = rng.permutation(len(single))[: share(n_single, len(single))]
     return chosen | {single[i] for i in picked}
 
 

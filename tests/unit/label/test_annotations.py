@@ -223,3 +223,10 @@ def test_real_grey_png(data_dir):
     image = image_of((1, 1024, 996), sections=True)
     labels = read_labels(path, schema, image=image, values=names)
     assert set(np.unique(whole(labels))) == {0, 1, 2, 3}
+
+
+def test_large_unknown_values_are_listed_digit_by_digit(tmp_path, truth):
+    values = truth.astype(np.int64)
+    values[0, 0, 1] = 1234567
+    with pytest.raises(InputError, match=r"1234567 \(1 voxels\)"):
+        read_labels(save(tmp_path, values), SCHEMA, image=image_of())
