@@ -17,7 +17,7 @@ Bytes = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
 
 # Scores of patches are summed as whole multiples of 2**-40, so that the sum does not depend on
-# the order of blocks or workers; 2**22 patches still fit an int64 and the error is below 1e-12.
+# the order of blocks or workers; the totals are Python integers, which cannot overflow.
 _UNIT = float(2**40)
 
 
@@ -157,7 +157,7 @@ class PatchMean:
         self.metrics = tuple(metrics)
         self.patch_px = patch_px
         shape = (len(self.metrics), len(self.names) + 1)  # the last column is the overall number
-        self._sums: Counts = np.zeros(shape, np.int64)
+        self._sums: npt.NDArray[np.object_] = np.zeros(shape, object)
         self._n: Counts = np.zeros(shape, np.int64)
         self.n_patches = 0
 
@@ -171,7 +171,7 @@ class PatchMean:
             values = np.column_stack([metric.of_classes(counts), metric.overall(counts)])
             known = np.isfinite(values)
             fixed = np.rint(np.where(known, values, 0.0) * _UNIT).astype(np.int64)
-            self._sums[row] += fixed.sum(axis=0)
+            self._sums[row] += fixed.sum(axis=0).astype(object)
             self._n[row] += known.sum(axis=0)
 
     def _patch_counts(self, truth: Bytes, prediction: Bytes, box: Box) -> Counts:
@@ -200,8 +200,9 @@ class PatchMean:
 
     def finish(self, index: int) -> MetricValues:
         """Return the means of ``metrics[index]``; ``None`` where no patch has a value."""
+        sums = self._sums[index].astype(np.float64)
         with np.errstate(invalid="ignore"):
-            means = self._sums[index] / self._n[index] / _UNIT
+            means = sums / self._n[index] / _UNIT
         return MetricValues(none_if_nan(means[:-1]), none_if_nan(means[-1:])[0])
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tomolith.config import parse_settings
+from tomolith.config import Component, parse_settings
 from tomolith.core import PRESETS, Box, ClassSchema, Grid, LabelMap, Volume
 from tomolith.errors import InputError, MismatchError, RecipeError
 from tomolith.measure import evaluate as module
@@ -262,3 +262,13 @@ def test_counts_beyond_32_bits_stay_exact() -> None:
 def test_label_coder_keeps_unlabelled_apart() -> None:
     code = LabelCoder(SCHEMA, NAMES, what="truth")
     assert code(np.array([[2, 255, 0]], np.uint8)).tolist() == [[2, 3, 0]]
+
+
+def test_sums_over_very_many_patches_do_not_overflow() -> None:
+    patches = PatchMean(NAMES[:1], [METRICS.build(Component(name="iou"))], patch_px=1)
+    ones = np.zeros((1, 1, 1), np.uint8)
+    patches.update(ones, ones, Box((0, 0, 0), (1, 1, 1)))
+    for _ in range(24):  # 2**24 patches of score 1; 2**23 times 2**40 is the end of int64
+        patches.merge(patches)
+    assert patches.n_patches == 2**24
+    assert patches.finish(0).overall == 1.0
