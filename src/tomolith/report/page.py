@@ -117,6 +117,7 @@ def write_page(study: Path, settings: ReportSettings) -> Path:
         volumes=volume_table(files.quantities),
         colours=colours,
         recipe=files.recipe_text,
+        overrides=words.override_rows(files),
         steps=words.step_rows(files),
         versions=_versions(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

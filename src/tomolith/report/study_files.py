@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,17 @@ class ModelFiles:
 
 @dataclass(frozen=True)
 class StepMark:
-    """When a step ran, and with what."""
+    """When a step ran, and with what.
+
+    Parameters
+    ----------
+    settings
+        Its section of the recipe as it was run, overrides included.
+    overrides
+        What was given with ``--set``.
+    outputs
+        Paths of what it made, relative to the study.
+    """
 
     step: str
     started: str
@@ -61,6 +72,9 @@ class StepMark:
     key: str
     code_version: str
     summary: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,10 @@ class StudyFiles:
         return str(self.recipe.get("name") or self.root.name)
 
     def chosen(self, step: str, key: str, default: str) -> str:
-        """Return a name that the recipe may set in the section of a step."""
+        """Return a name from the settings of a step: as it was run, else as in the recipe."""
+        for mark in self.marks:
+            if mark.step == step and key in mark.settings:
+                return str(mark.settings[key])
         section = self.recipe.get(step)
         return str(section.get(key, default)) if isinstance(section, dict) else default
 
@@ -113,22 +130,41 @@ def read_study(root: Path) -> StudyFiles:
         )
     problems: list[str] = []
     text = _text(root / "recipe.yaml")
+    recipe = _yaml(text)
+    marks = tuple(_active(_marks(root / ".tomolith" / "steps"), recipe))
     return StudyFiles(
         root=root,
         recipe_text=text,
-        recipe=_yaml(text),
-        scans=tuple(_scans(root, problems)),
-        models=tuple(_model(folder) for folder in sorted((root / "models").glob("*/"))),
+        recipe=recipe,
+        scans=tuple(_scans(root, marks, problems)),
+        models=tuple(_model(folder) for folder in _made(root, "models", "*/", marks)),
         scores=_scores(root / "measurements", problems),
         quantities=_quantities(root / "measurements", problems),
-        marks=tuple(_marks(root / ".tomolith" / "steps")),
+        marks=marks,
         problems=tuple(problems),
     )
 
 
-def _scans(root: Path, problems: list[str]) -> list[Scan]:
+def _active(marks: Sequence[StepMark], recipe: dict[str, Any]) -> list[StepMark]:
+    """Leave out the marks of steps that the recipe (or an override) no longer asks for."""
+    if not recipe:
+        return list(marks)
+    overridden = {o.partition("=")[0].split(".")[0] for mark in marks for o in mark.overrides}
+    return [mark for mark in marks if mark.step in {*recipe, *overridden}]
+
+
+def _made(root: Path, folder: str, pattern: str, marks: Sequence[StepMark]) -> list[Path]:
+    """Return what lies in ``folder``, without what the last runs of the steps did not make."""
+    found = sorted((root / folder).glob(pattern))
+    makers = ("phantom", "import") if folder == "scans" else ("train",)
+    outputs = [Path(o).parts for mark in marks if mark.step in makers for o in mark.outputs]
+    names = {parts[1] for parts in outputs if len(parts) > 1 and parts[0] == folder}
+    return [path for path in found if path.name in names] if names else found
+
+
+def _scans(root: Path, marks: Sequence[StepMark], problems: list[str]) -> list[Scan]:
     found = []
-    for path in sorted((root / "scans").glob("*.zarr")):
+    for path in _made(root, "scans", "*.zarr", marks):
         try:
             found.append(Scan.open(path))
         except TomolithError as error:
@@ -198,6 +234,8 @@ def _marks(folder: Path) -> list[StepMark]:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
+        settings, overrides = values.get("settings"), values.get("overrides")
+        outputs = values.get("outputs")
         marks.append(
             StepMark(
                 step=path.stem,
@@ -206,6 +244,9 @@ def _marks(folder: Path) -> list[StepMark]:
                 key=str(values.get("key", "")),
                 code_version=str(values.get("code_version", "")),
                 summary=str(values.get("summary", "")),
+                settings=settings if isinstance(settings, dict) else {},
+                overrides=tuple(map(str, overrides)) if isinstance(overrides, list) else (),
+                outputs=tuple(outputs) if isinstance(outputs, dict) else (),
             )
         )
     return sorted(marks, key=lambda mark: mark.started)

@@ -177,9 +177,11 @@ def summary(files: StudyFiles) -> list[str]:
     """Return the summary as sentences: what was segmented, and how well."""
     sentences = []
     if files.scans:
-        n = len(files.scans)
-        shapes = {scan.grid.shape_zyx for scan in files.scans}
-        size = "of " + shape_text(files.scans[0].grid) if len(shapes) == 1 else "of several sizes"
+        name = files.chosen("predict", "labels", "prediction")
+        scans = [s for s in files.scans if name in s.label_names()] or files.scans
+        n = len(scans)
+        shapes = {scan.grid.shape_zyx for scan in scans}
+        size = "of " + shape_text(scans[0].grid) if len(shapes) == 1 else "of several sizes"
         who = f"One scan {size} was" if n == 1 else f"{n} scans {size} were"
         sentences.append(f"{who} {_what_was_done(files)}.")
     sentences += _result(files)
@@ -307,6 +309,15 @@ def unscored(files: StudyFiles) -> list[str]:
                 f"{name}: {missed:,} labelled pixels got no class and count as misses."
             )
     return sentences
+
+
+def override_rows(files: StudyFiles) -> list[tuple[str, str]]:
+    """Return each ``--set`` override, and the steps that ran with it."""
+    steps: dict[str, list[str]] = {}
+    for mark in files.marks:
+        for override in mark.overrides:
+            steps.setdefault(override, []).append(mark.step)
+    return [(override, ", ".join(names)) for override, names in steps.items()]
 
 
 def step_rows(files: StudyFiles) -> list[StepRow]:

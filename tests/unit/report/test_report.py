@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -51,7 +52,9 @@ def make_scan(path: Path, *, size: float | None = 2.0, step: str = "import") -> 
 
 def make_study(root: Path, *, size: float | None = 2.0, step: str = "import") -> Path:
     scans = [make_scan(root / "scans" / f"cell-{i}.zarr", size=size, step=step) for i in range(2)]
-    (root / "recipe.yaml").write_text("name: 'A <b>cell</b> & more'\nclasses: li-operando\n")
+    (root / "recipe.yaml").write_text(
+        "name: 'A <b>cell</b> & more'\nclasses: li-operando\ntrain: {}\n"
+    )
     test = (Box((4, 0, 0), SHAPE),)
     pairs = [
         Pair(scan.id, scan.labels(labels), scan.labels("truth"), test, "test", system)
@@ -210,8 +213,6 @@ def test_unknown_voxel_size_gives_no_scale_bar_and_no_volume(tmp_path: Path) -> 
 def test_missing_parts_name_their_step(
     remove: str, sentence: str, study: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(study, copy)
     path = copy / remove
@@ -234,8 +235,6 @@ def test_missing_parts_name_their_step(
 def test_damaged_files_are_named_and_the_rest_is_shown(
     damage: Callable[[Path], None], sentence: str, study: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(study, copy)
     damage(copy)
@@ -245,6 +244,46 @@ def test_damaged_files_are_named_and_the_rest_is_shown(
 def _cut(path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
+
+
+def test_only_what_the_last_runs_made_is_shown(tmp_path: Path) -> None:
+    make_scan(tmp_path / "scans" / "gone.zarr")
+    for name in ("kept", "other"):
+        make_scan(tmp_path / "scans" / f"{name}.zarr")
+    shutil.rmtree(tmp_path / "scans" / "other.zarr" / "labels" / "prediction")
+    for name in ("default", "older"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+        (tmp_path / "models" / name / "model.yaml").write_text("provenance: {seed: 1}\n")
+    (tmp_path / "recipe.yaml").write_text("name: x\nimport: {}\ntrain: {}\npredict: {}\n")
+    outputs = {
+        "import": ["scans/kept.zarr/zarr.json", "scans/other.zarr/zarr.json"],
+        "train": ["models/default/model.yaml"],
+        "phantom": ["scans/gone.zarr/zarr.json"],  # a section that the recipe no longer has
+    }
+    marks = tmp_path / ".tomolith" / "steps"
+    marks.mkdir(parents=True)
+    for step, made in outputs.items():
+        mark = {"overrides": ["train.epochs=<2>"], "outputs": dict.fromkeys(made, "")}
+        (marks / f"{step}.json").write_text(json.dumps(mark))
+    page = write_report(tmp_path, ReportSettings()).read_text()
+    assert "One scan of 6 × 40 × 60 voxels (z, y, x) was segmented" in page
+    assert '<th scope="row">other</th>' in page
+    assert "gone" not in page
+    assert '<th scope="row">default</th>' in page
+    assert "older" not in page
+    assert "<code>train.epochs=&lt;2&gt;</code></th><td>import, train</td>" in page.replace(
+        "train, import", "import, train"
+    )
+
+
+def test_names_of_label_maps_are_those_of_the_run(tmp_path: Path) -> None:
+    make_scan(tmp_path / "scans" / "a.zarr")
+    (tmp_path / "recipe.yaml").write_text("name: x\npredict: {}\n")
+    marks = tmp_path / ".tomolith" / "steps"
+    marks.mkdir(parents=True)
+    mark = {"settings": {"labels": "elsewhere"}, "overrides": ["predict.labels=elsewhere"]}
+    (marks / "predict.json").write_text(json.dumps(mark))
+    assert "nothing is segmented yet" in write_report(tmp_path, ReportSettings()).read_text()
 
 
 def test_old_figures_do_not_stay(tmp_path: Path) -> None:
