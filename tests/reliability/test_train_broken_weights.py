@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -126,10 +127,13 @@ def test_a_broken_checkpoint_is_named(tmp_path, damage):
     assert not sprung.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_a_disk_error(tmp_path):
-    blocked = tmp_path / "model"
-    blocked.mkdir()
-    (blocked / "weights.safetensors").mkdir()  # cannot be replaced by a file, even by root
-    with pytest.raises((DiskError, OSError)):
-        _save(blocked)
-    assert not (blocked / "model.yaml").exists()
+def test_a_model_that_cannot_be_written_is_a_disk_error(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(DiskError, match="larger than allowed") as caught:
+            _save(tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "weights.safetensors" in str(caught.value)
+    assert not list((tmp_path / "model").iterdir())

@@ -125,7 +125,7 @@ def read_checkpoint(
         raise IntegrityError(
             f"the checkpoint lacks or misstates something: {error}",
             where=path,
-            mend="delete it; the training then starts anew",
+            mend=f"delete {path.name}; the training then starts anew",
         ) from error
 
 

@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.config import progress
-from tomolith.core import Box, ClassSchema, IntensityStats, LabelMap, Normalisation, Volume
+from tomolith.core import (
+    ArrayLike,
+    Box,
+    ClassSchema,
+    IntensityStats,
+    LabelMap,
+    Normalisation,
+    Volume,
+)
 from tomolith.errors import InputError, MismatchError
 from tomolith.label.splits import LabelledScan
 from tomolith.learn.losses.base import IGNORE
@@ -33,6 +41,9 @@ class Example:
         Of the same shape; neither is ever loaded whole.
     stats
         Intensity statistics of the scan: one entry, or one per section.
+    invalid
+        Not zero where the source of the image was NaN or Inf, of the same shape; what is labelled
+        there counts as unlabelled.  ``None``: nowhere.
 
     Raises
     ------
@@ -44,6 +55,7 @@ class Example:
     image: Volume
     labels: LabelMap
     stats: tuple[IntensityStats, ...]
+    invalid: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         if self.image.grid.shape_zyx != self.labels.grid.shape_zyx:
@@ -58,6 +70,14 @@ class Example:
                 expected=f"1, or one for each of {self.image.grid.shape_zyx[0]} sections",
                 where=self.scan_id,
             )
+
+    def read_labels(self, box: Box) -> npt.NDArray[Any]:
+        """Return the label values of ``box``, unlabelled where the image is invalid."""
+        values = self.labels.read(box)
+        if self.invalid is None:
+            return values
+        bad = np.asarray(self.invalid[box.slices]) != 0
+        return np.where(bad, np.asarray(self.labels.schema.unlabelled, values.dtype), values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +130,7 @@ def index_labels(examples: Sequence[Example], schema: ClassSchema) -> list[Label
     total = sum(example.image.grid.shape_zyx[0] for example in examples)
     with progress("finding labels", total=total) as bar:
         for i, example in enumerate(examples):
-            for z, values in _slices(example.labels):
+            for z, values in _slices(example):
                 channels = table[values]
                 if (channels != IGNORE).any():
                     counts = _tile_counts(channels, len(schema))
@@ -148,19 +168,14 @@ def _tile_counts(channels: npt.NDArray[np.int64], n_classes: int) -> npt.NDArray
     return np.bincount(flat, minlength=n_y * n_x * n_classes).reshape(n_y, n_x, n_classes)
 
 
-def _slices(labels: LabelMap) -> Iterator[tuple[int, npt.NDArray[Any]]]:
+def _slices(example: Example) -> Iterator[tuple[int, npt.NDArray[Any]]]:
     """Yield z and the slice's values; slabs, since a stored chunk holds several slices."""
-    depth, height, width = labels.grid.shape_zyx
+    depth, height, width = example.labels.grid.shape_zyx
     step = max(1, min(SLAB, SLAB_BYTES // (height * width)))
     for start in range(0, depth, step):
         stop = min(start + step, depth)
-        slab = labels.read(Box((start, 0, 0), (stop, height, width)))
+        slab = example.read_labels(Box((start, 0, 0), (stop, height, width)))
         yield from zip(range(start, stop), slab, strict=True)
-
-
-def _read_slice(source: Volume | LabelMap, z: int) -> npt.NDArray[Any]:
-    _, height, width = source.grid.shape_zyx
-    return source.read(Box((z, 0, 0), (z + 1, height, width)))[0]
 
 
 class SliceCache:
@@ -208,7 +223,9 @@ class SliceCache:
             self._kept.move_to_end(key)
             return self._kept[key]
         source = self._examples[example]
-        pair = _read_slice(source.image, z), _read_slice(source.labels, z)
+        _, height, width = source.image.grid.shape_zyx
+        box = Box((z, 0, 0), (z + 1, height, width))
+        pair = source.image.read(box)[0], source.read_labels(box)[0]
         self._kept[key] = pair
         self._n_bytes += self.slice_bytes(example)
         while self._n_bytes > self._budget_bytes and len(self._kept) > 1:

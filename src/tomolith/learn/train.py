@@ -31,7 +31,7 @@ from tomolith.learn.sampling import PatchSampler
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.trainer import Task, Trainer
 from tomolith.learn.validation import spread
-from tomolith.store.atomic import write_text
+from tomolith.store.atomic import disk_errors, write_text
 
 __all__ = ["Example", "TrainResult", "train"]
 
@@ -112,7 +112,6 @@ def train(
         training = _inside(slices, parts.train, examples)
         loss = LOSSES.build(settings.loss)
         loss.prepare(schema.names, [int(n) for n in sum(s.n_pixels.sum((0, 1)) for s in training)])
-        write_text(folder / "split.json", json.dumps(parts.to_dict(), indent=1))
         task = _task(examples, settings, training, schema=schema, parts=parts, key=key)
         trainer = Trainer(
             network, loss, make_fabric(settings), task=task, settings=settings, folder=folder
@@ -121,6 +120,9 @@ def train(
         progress = read_checkpoint(
             checkpoint, key=key, network=network, optimizer=trainer.optimizer
         )
+        with disk_errors(folder):  # no older model may look whole beside the split and log of this
+            (folder / "model.yaml").unlink(missing_ok=True)
+        write_text(folder / "split.json", json.dumps(parts.to_dict(), indent=1))
         progress = trainer.run(progress or Progress(), started_s=started_s)
     bundle = _bundle(examples, settings, schema, progress=progress, key=key)
     bundle.save(folder)

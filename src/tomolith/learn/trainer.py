@@ -3,7 +3,8 @@
 Fabric gives devices, precision and, later, several processes; the loop is our own because time
 limits, resuming after a kill and safe checkpoints want to see every step.  Each epoch draws its
 patches, augmentation and dropout from the seed and its own number, so a resumed training sees
-exactly what an uninterrupted one would have seen.
+exactly what an uninterrupted one would have seen.  With a time limit (``minutes``) the patches are
+the same, but the clock decides how the learning rate falls and when it stops: the weights differ.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from tomolith import config
 from tomolith.core import Normalisation
+from tomolith.errors import InputError
 from tomolith.learn.augment import augment, read_px
 from tomolith.learn.averaging import RunningAverage
 from tomolith.learn.checkpoint import EpochRow, Progress, write_checkpoint
@@ -89,10 +91,8 @@ class Trainer:
         self.fabric.to_device(self._average.network)
         self._model, optimizer = self.fabric.setup(self.network, self.optimizer)
         settings = self.settings
-        with (
-            config.progress("training", total=1.0) as bar,
-            TrainingLog(self.folder, progress.rows) as log,
-        ):
+        log = TrainingLog(self.folder, progress.rows)
+        with config.progress("training", total=1.0) as bar:
             shown = 0.0
             while not progress.stopped:
                 row, scores = self._epoch(progress, optimizer)
@@ -149,13 +149,15 @@ class Trainer:
             lr = self._set_lr(step)
             optimizer.zero_grad(set_to_none=True)
             loss = self.loss(self._model(image), target)
+            value = self._finite(float(loss.detach()), f"training loss in epoch {epoch + 1}")
             self.fabric.backward(loss)
             optimizer.step()
             self._average.update(self.network, step)
-            total, n, step = total + float(loss.detach()), n + 1, step + 1
+            total, n, step = total + value, n + 1, step + 1
             if self._time_is_up():
                 break
         scores = self._validate()
+        self._finite(scores.loss, f"validation loss after epoch {epoch + 1}")
         values = {f"validation_iou_{name}": v for name, v in scores.iou.items()}
         row = EpochRow(
             epoch=epoch + 1,
@@ -167,6 +169,17 @@ class Trainer:
             seconds=self._elapsed_s(),
         )
         return row, {"validation_iou": scores.mean_iou, **values}
+
+    def _finite(self, value: float, what: str) -> float:
+        """Return ``value``; refuse NaN and Inf before anything of the epoch is written."""
+        if not math.isfinite(value):
+            raise InputError(
+                f"the training has diverged: the {what} is {value}",
+                expected="a finite number",
+                where=self.folder,
+                mend=f"lower 'train.learning_rate' (it is {self.settings.learning_rate:g})",
+            )
+        return value
 
     def _batches(self, epoch: int) -> Any:
         task, settings = self.task, self.settings

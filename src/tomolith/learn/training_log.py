@@ -1,15 +1,18 @@
-"""``log.csv`` and TensorBoard's event files of a training."""
+"""``log.csv`` and TensorBoard's event file of a training."""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from types import TracebackType
 
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from tomolith.learn.checkpoint import EpochRow
 from tomolith.store.atomic import disk_errors, write_text
@@ -18,31 +21,33 @@ from tomolith.store.atomic import disk_errors, write_text
 class TrainingLog:
     """Writes each epoch's row; ``log.csv`` is whole after every epoch.
 
+    Events are written here and not by TensorBoard's own writer: that one writes in a thread,
+    whose errors (a full disk) would end in a traceback.
+
     Parameters
     ----------
     folder
         Of the model.
     rows
         What earlier epochs did, where a training is continued.
+
+    Raises
+    ------
+    DiskError
+        The disk is full, read-only or not permitted (from :meth:`add`).
     """
 
     def __init__(self, folder: Path, rows: Sequence[EpochRow]) -> None:
-        self._folder = folder
+        self._csv = folder / "log.csv"
+        name = f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"
+        self._events = folder / "tensorboard" / name
         self._rows = list(rows)
-
-    def __enter__(self) -> TrainingLog:
-        with disk_errors(self._folder):
-            first = self._rows[-1].step + 1 if self._rows else 0
-            self._board = SummaryWriter(str(self._folder / "tensorboard"), purge_step=first)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._board.close()
+        first = self._rows[-1].step + 1 if self._rows else 0
+        # whatever a killed training wrote from this step on is void
+        self._begin = [
+            Event(step=first, file_version="brain.Event:2"),
+            Event(step=first, session_log=SessionLog(status=SessionLog.START)),
+        ]
 
     def add(self, row: EpochRow) -> None:
         """Add one epoch."""
@@ -52,7 +57,18 @@ class TrainingLog:
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(r) for r in self._rows)
-        write_text(self._folder / "log.csv", text.getvalue())
-        for name in names[2:]:
-            self._board.add_scalar(name, getattr(row, name), row.step)
-        self._board.flush()
+        write_text(self._csv, text.getvalue())
+        values = [Summary.Value(tag=name, simple_value=getattr(row, name)) for name in names[2:]]
+        self._append([*self._begin, Event(step=row.step, summary=Summary(value=values))])
+        self._begin = []
+
+    def _append(self, events: Sequence[Event]) -> None:
+        content = io.BytesIO()
+        writer = RecordWriter(content)
+        for event in events:
+            event.wall_time = time.time()
+            writer.write(event.SerializeToString())
+        with disk_errors(self._events):
+            self._events.parent.mkdir(parents=True, exist_ok=True)
+            with self._events.open("ab") as file:
+                file.write(content.getvalue())

@@ -127,6 +127,17 @@ def test_not_finite_values_become_unlabelled() -> None:
     assert (found[1:] == truth[1:]).mean() > 0.999
 
 
+def test_invalid_voxels_become_unlabelled() -> None:
+    truth = truth_of(8)
+    e = example(truth, image_of(truth))
+    otsu, out = OtsuBaseline.fit([e]), np.full(truth.shape, 77, np.uint8)
+    invalid = np.zeros(truth.shape, np.uint8)
+    invalid[1, 3, 2:9] = 1
+    otsu.predict(e.image, out, block_zyx=(3, 7, 11), invalid=invalid)
+    assert (out[invalid == 1] == 255).all()
+    assert (out[invalid == 0] != 255).all()
+
+
 def test_few_grey_values_and_constant_images() -> None:
     assert otsu_thresholds(np.array([3.0, 3.0, 8.0]), 2).tolist() == [5.5]
     assert otsu_thresholds(np.full(9, 4.0), 3).tolist() == [np.inf, np.inf]

@@ -1,21 +1,27 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import resource
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tomolith.core import PRESETS, Grid, LabelMap, Volume
-from tomolith.errors import InputError, MismatchError, RecipeError
+from tomolith.errors import DiskError, InputError, MismatchError, RecipeError, TomolithError
 from tomolith.learn.bundle import ModelBundle
-from tomolith.learn.examples import Example
+from tomolith.learn.checkpoint import EpochRow
+from tomolith.learn.examples import Example, SliceCache, index_labels
+from tomolith.learn.losses.base import IGNORE
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.train import train
 from tomolith.learn.trainer import Trainer
+from tomolith.learn.training_log import TrainingLog
 from tomolith.learn.validation import slice_logits
 
 SCHEMA = PRESETS["li-binary"]
@@ -251,3 +257,67 @@ def test_corrected_labels_do_not_go_on_from_a_checkpoint_of_the_old_ones(
                 train([example], _settings(epochs=1), tmp_path, schema=SCHEMA)
     train([corrected], _settings(epochs=1), tmp_path, schema=SCHEMA)
     assert begun == [0, 1, 0]
+
+
+def test_invalid_voxels_count_as_unlabelled(blob_example, tmp_path):
+    full = blob_example()
+    invalid = np.zeros(full.image.grid.shape_zyx, np.uint8)
+    invalid[0] = 1
+    invalid[1, :50] = 1
+    example = Example("a", full.image, full.labels, full.stats, invalid)
+    slices = index_labels([example], SCHEMA)
+    assert [s.z for s in slices] == [1, 2, 3, 4, 5]
+    assert slices[0].n_pixels.sum() == 46 * 96
+    cache = SliceCache([example], SCHEMA, 10**6)
+    _, channels = cache.region(0, 1, corner_yx=(0, 0), side_px=96)
+    assert (channels[:50] == IGNORE).all()
+    assert (channels[50:] != IGNORE).all()
+    result = train([example], _settings(epochs=1), tmp_path, schema=SCHEMA)
+    assert min(r.z_start for r in result.split.train) == 1
+
+
+def test_a_training_that_diverges_says_so_and_leaves_nothing_half(blob_example, tmp_path):
+    with pytest.raises(InputError, match="diverged") as caught:
+        train([blob_example()], _settings(learning_rate=1e30), tmp_path, schema=SCHEMA)
+    assert "train.learning_rate" in str(caught.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["split.json"]
+
+
+def test_an_older_model_does_not_look_whole_beside_the_split_of_a_new_one(blob_example, tmp_path):
+    train([blob_example()], _settings(epochs=1), tmp_path, schema=SCHEMA)
+    with pytest.raises(InputError, match="diverged"):
+        train([blob_example(depth=9)], _settings(learning_rate=1e30), tmp_path, schema=SCHEMA)
+    assert json.loads((tmp_path / "split.json").read_text())["test"] == [["a", 8, 9]]
+    with pytest.raises(TomolithError):
+        ModelBundle.load(tmp_path)
+
+
+@contextlib.contextmanager
+def _file_size_limit(n_bytes):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_log_that_cannot_be_written_is_a_disk_error(tmp_path):
+    row = EpochRow(1, 8, 0.5, 0.5, 0.5, 0.001, 1.0)
+    with _file_size_limit(50), pytest.raises(DiskError, match="larger than allowed") as caught:
+        TrainingLog(tmp_path, []).add(row)
+    assert "log.csv" in str(caught.value)
+    with _file_size_limit(120), pytest.raises(DiskError, match="larger than allowed") as caught:
+        TrainingLog(tmp_path, []).add(row)
+    assert "tensorboard" in str(caught.value)
+    assert (tmp_path / "log.csv").read_text().count("\n") == 2
+
+
+def test_tensorboard_reads_the_log(tmp_path):
+    log = TrainingLog(tmp_path, [])
+    for epoch in (1, 2):
+        log.add(EpochRow(epoch, 8 * epoch, 0.5 / epoch, 0.5, 0.5, 0.001, 1.0))
+    again = TrainingLog(tmp_path, [EpochRow(1, 8, 0.5, 0.5, 0.5, 0.001, 1.0)])
+    again.add(EpochRow(2, 16, 0.125, 0.5, 0.5, 0.001, 1.0))
+    found = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("train_loss")
+    assert [(event.step, event.value) for event in found] == [(8, 0.5), (16, 0.125)]

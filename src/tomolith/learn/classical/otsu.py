@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.filters import threshold_multiotsu
 
-from tomolith.core import Box, ClassSchema, LabelMap, Volume
+from tomolith.core import ArrayLike, Box, ClassSchema, LabelMap, Volume
 from tomolith.errors import InputError, MismatchError
 
 _N_SAMPLE_SLICES = 16
@@ -170,7 +170,14 @@ class OtsuBaseline:
         """Return the labels of ``box``, filtered; the same whatever the boxes are."""
         return self.predict_block(self._filtered(volume, box), thresholds, z_start=box.start_zyx[0])
 
-    def predict(self, volume: Volume, out: Any, *, block_zyx: tuple[int, int, int]) -> None:
+    def predict(
+        self,
+        volume: Volume,
+        out: Any,
+        *,
+        block_zyx: tuple[int, int, int],
+        invalid: ArrayLike | None = None,
+    ) -> None:
         """Label a whole scan block by block into ``out``, an array of the same shape.
 
         Parameters
@@ -181,10 +188,15 @@ class OtsuBaseline:
             Anything that takes ``out[slices] = labels``: NumPy, Zarr.
         block_zyx
             Voxels per block; for a Zarr array its shard, so that each is written once.
+        invalid
+            Not zero where the source of the scan was NaN or Inf: left unlabelled.
         """
         thresholds = self.thresholds(volume)
         for box in volume.grid.box.tiles(block_zyx):
-            out[box.slices] = self.predict_box(volume, box, thresholds)
+            labels = self.predict_box(volume, box, thresholds)
+            if invalid is not None:
+                labels[np.asarray(invalid[box.slices]) != 0] = self.schema.unlabelled
+            out[box.slices] = labels
 
     def _joint(self, example: LabelledExample, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
         """Count pixels of one example: rows ranges, columns true classes."""
