@@ -8,12 +8,11 @@ from tomolith.blocks.memory import (
 )
 from tomolith.blocks.patches import PatchGrid
 from tomolith.blocks.plan import Block, plan_blocks
-from tomolith.blocks.run import DoneMarks, run_blocks
+from tomolith.blocks.run import run_blocks
 from tomolith.errors import MemoryBudgetError
 
 __all__ = [
     "Block",
-    "DoneMarks",
     "MemoryBudgetError",
     "MemoryModel",
     "PatchGrid",

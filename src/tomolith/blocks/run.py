@@ -5,24 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from typing import Literal, Protocol
+from typing import Literal
 
 from tomolith.blocks.plan import Block
 from tomolith.config import progress
 from tomolith.errors import IncompleteError, ResourceError
+from tomolith.store.marks import Marks
 
 Executor = Literal["serial", "threads"]
 Outcome = tuple[Block, Exception | None]
-
-
-class DoneMarks(Protocol):
-    """Remembers across runs what is done (see ``tomolith.store.marks.Marks``)."""
-
-    def is_done(self, name: str) -> bool:
-        """Tell whether ``name`` was done in this or an earlier run."""
-
-    def done(self, name: str, detail: str = "") -> None:
-        """Remember that ``name`` is done."""
 
 
 def run_blocks(
@@ -31,7 +22,7 @@ def run_blocks(
     *,
     executor: Executor = "serial",
     workers: int = 1,
-    marks: DoneMarks,
+    marks: Marks,
     title: str,
 ) -> None:
     """Do ``work`` on every block that has no done mark yet.
@@ -54,13 +45,13 @@ def run_blocks(
 
     Examples
     --------
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> from tomolith.core import Grid
     >>> from tomolith.blocks import plan_blocks
-    >>> class Memory(set):
-    ...     is_done = set.__contains__
-    ...     def done(self, name, detail=""): self.add(name)
+    >>> marks = Marks(Path(tempfile.mkdtemp()), "key")
     >>> blocks = plan_blocks(Grid((1, 1, 4), None), shard_zyx=(1, 1, 2))
-    >>> run_blocks(blocks, lambda block: print(block), marks=Memory(), title="example")
+    >>> run_blocks(blocks, lambda block: print(block), marks=marks, title="example")
     block 0 (z 0-1, y 0-1, x 0-2)
     block 1 (z 0-1, y 0-1, x 2-4)
     """
