@@ -337,6 +337,11 @@ def _invalid_error(grey: Volume) -> InputError:
 
 def _copy_labels(labels: LabelMap, scan: Scan) -> None:
     writer = scan.create_labels("truth", labels.schema, provenance=labels.volume.provenance)
+    invalid = scan.invalid
     for slab in labels.grid.box.tiles(_slab_zyx(labels.grid, scan, 1)):
-        _write(writer.array, slab, labels.read(slab))
+        values = labels.read(slab)
+        if invalid is not None:  # nothing is known there: neither to learn from nor to score
+            unlabelled = np.asarray(labels.schema.unlabelled, values.dtype)
+            values = np.where(invalid[slab.slices] != 0, unlabelled, values)
+        _write(writer.array, slab, values)
     writer.finish()

@@ -348,3 +348,15 @@ def test_slabs_are_sized_by_the_larger_type(tmp_path, monkeypatch):
     for dtype in ("i8", "f2"):
         import_scan(entry(), tmp_path / "a.zarr", image=Volume(grey.astype(dtype), grid))
     assert asked == [8, 4]
+
+
+def test_labels_of_masked_voxels_are_unlabelled(tmp_path):
+    grey = grey_values("f4")
+    grey[2, 3:5, 7] = np.nan, np.inf
+    truth = (grey_values() % 2).astype(np.uint8)
+    labels = LabelMap(Volume(truth, GRID), PRESETS["li-binary"])
+    image, source = Volume(grey, GRID), entry(invalid="mask")
+    scan = import_scan(source, tmp_path / "a.zarr", image=image, labels=labels)
+    found = scan.labels("truth").volume.array[:]
+    assert (found == 255).sum() == 2
+    assert np.array_equal(found, np.where(np.isfinite(grey), truth, 255))
