@@ -129,7 +129,8 @@ def read_study(root: Path) -> StudyFiles:
             mend="give the folder that 'tomolith run' wrote",
         )
     problems: list[str] = []
-    text = _text(root / "recipe.yaml")
+    # what was last run; the study's own recipe.yaml may be another one
+    text = _text(root / ".tomolith" / "recipe.yaml") or _text(root / "recipe.yaml")
     recipe = _yaml(text)
     marks = tuple(_active(_marks(root / ".tomolith" / "steps"), recipe))
     return StudyFiles(
