@@ -93,11 +93,6 @@ class PatchGrid:
                 for x in xs:
                     yield Box((z, y, x), (z + pz, y + py, x + px))
 
-    def n_meeting(self, box: Box) -> int:
-        """Return how many patches share a voxel with ``box``."""
-        nz, ny, nx = (len(self._meeting(axis, box)) for axis in range(3))
-        return nz * ny * nx
-
     def read_box(self, box: Box) -> Box:
         """Return the voxels of all patches that share a voxel with ``box``."""
         met = [self._meeting(axis, box) for axis in range(3)]
