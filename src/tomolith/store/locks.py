@@ -68,8 +68,8 @@ def _write_holder(file: IO[str], purpose: str) -> None:
     }
     with disk_errors(Path(file.name)):
         file.truncate(0)
-        file.write(json.dumps(holder))
-        file.flush()
+        # unbuffered: what a full disk did not take, closing the file would try to write again
+        os.write(file.fileno(), json.dumps(holder).encode())
 
 
 def _locked(file: IO[str], folder: Path) -> LockedError:
