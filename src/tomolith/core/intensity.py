@@ -126,6 +126,7 @@ class Normalisation:
         out = np.empty(block.shape, np.float32)
         for k in range(block.shape[0]):
             offset, scale = self.offset_scale(stats[0 if len(stats) == 1 else z_start + k])
-            # subtract in the wider type first: a uint16 near 65535 keeps its last digit
-            out[k] = (block[k].astype(np.float64) - offset) * scale
+            # float32 holds every 16-bit grey value exactly, so all element types give one input
+            np.subtract(block[k], np.float32(offset), out=out[k], dtype=np.float32)
+            out[k] *= np.float32(scale)
         return out
