@@ -27,10 +27,10 @@ def test_number_types_of_the_same_image_give_the_same_input(dtype, method):
 
 
 @pytest.mark.parametrize("method", ["percentile", "zscore"])
-@given(gain=st.floats(0.01, 100), shift=st.floats(-1e4, 1e4))
+@given(gain=st.floats(0.01, 100), shift=st.floats(-1e3, 1e3))
 def test_another_grey_scale_gives_the_same_input(method, gain, shift):
-    other = IMAGE.astype(np.float64) * gain + shift
-    np.testing.assert_allclose(normalised(other, method), normalised(IMAGE, method), atol=1e-4)
+    other = ((IMAGE.astype(np.float64) + shift) * gain).astype(np.float32)
+    np.testing.assert_allclose(normalised(other, method), normalised(IMAGE, method), atol=1e-3)
 
 
 def test_percentiles_go_to_minus_one_and_one_without_clipping():
