@@ -7,7 +7,14 @@ import importlib
 from pathlib import Path
 
 # Modules of this package with a function ``run(*, quick: bool) -> Result``.
-BENCHMARKS = ("predict_vs_monai", "predict_large", "examples", "examples_other_scan", "demo")
+BENCHMARKS = (
+    "predict_vs_monai",
+    "predict_large",
+    "demo",
+    "nmc_cathode",
+    "nanoxct_pores",
+    "examples_other_scan",
+)
 
 
 def main() -> None:
