@@ -44,8 +44,7 @@ def run(*, quick: bool) -> Result:
             )
         ],
         [
-            "In slice 1 (scan A) only NMC is labelled: its NMC score counts no false alarm; "
-            "in 622 (scan C) binder and pore are told apart no better than by chance (README of "
-            "the data), which lowers their scores.",
+            "In slices 1 (scan A) and 622 (scan C) only NMC is labelled, binder and pore were not "
+            "told apart (README of the data): the NMC scores count no false alarm there.",
         ],
     )
