@@ -17,7 +17,7 @@ def test_the_demo_holds_out_a_whole_cell():
     assert set(recipe.train.split.test) < set(ids)
     assert recipe.train.labels == "hand"
     assert recipe.evaluate.truth == "truth"
-    assert recipe.train.minutes <= 3
+    assert recipe.train.minutes < 5  # the whole demo takes less than six
 
 
 @pytest.mark.parametrize("folder", ["/somewhere/else", None])
