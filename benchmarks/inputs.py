@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tomolith.core import ClassSchema
+import numpy as np
+
+from tomolith.core import ClassSchema, Grid, Provenance
+from tomolith.core.box import Triple
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.examples import Example
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.train import train
 from tomolith.phantom.settings import PhantomSettings
 from tomolith.phantom.simulate import make_phantom
+from tomolith.store.intensity import sample_stats
+from tomolith.store.layout import Layout
 from tomolith.store.scan import Scan
 
 PHANTOM_CLASSES = ClassSchema.from_recipe(["background", "electrode", "dendrite"])
 
 
 def train_on_phantom(folder: Path, *, minutes: float, seed: int = 0) -> ModelBundle:
-    """Return a U-Net trained for some minutes on one simulated cell."""
+    """Return a U-Net trained on one simulated cell as ``examples/demo`` does, for some minutes."""
     scan = phantom_scan(folder, "phantom-0", shape_zyx=(48, 144, 320))
     example = Example(scan.id, scan.image, scan.labels("truth"), scan.stats)
-    settings = TrainSettings(minutes=minutes, epochs=500, patience=None, seed=seed)
+    settings = TrainSettings(
+        minutes=minutes,
+        epochs=500,
+        patience=None,
+        batch=8,
+        balance=0.5,
+        augment={"rotate_deg": 10, "zoom": [0.9, 1.1]},
+        seed=seed,
+    )
     return train([example], settings, folder / "model", schema=PHANTOM_CLASSES).bundle
 
 
@@ -31,3 +44,34 @@ def phantom_scan(folder: Path, name: str, *, shape_zyx: tuple[int, int, int]) ->
         return Scan.open(path)
     settings = PhantomSettings(shape_zyx=shape_zyx, hand_labelled_slices=1)
     return make_phantom(settings, path, schema=PHANTOM_CLASSES)
+
+
+def mirrored_scan(folder: Path, name: str, shape_zyx: Triple, shard_zyx: Triple) -> Scan:
+    """Return a large scan with ``labels/truth``: a small one, mirrored along y and x.
+
+    A simulated cell of that size would mostly be air, of which the network has seen little.
+    """
+    small = phantom_scan(folder, "phantom-1", shape_zyx=(shape_zyx[0], 144, 320))
+    scan = Scan.create(
+        folder / f"{name}.zarr",
+        Grid(shape_zyx, small.grid.voxel_size_um),
+        np.uint8,
+        provenance=Provenance("benchmark"),
+        layout=Layout((16, 256, 256), shard_zyx),
+    )
+    truth = scan.create_labels("truth", PHANTOM_CLASSES, provenance=Provenance("benchmark"))
+    for made, given in ((scan.image, small.image), (truth, small.labels("truth"))):
+        values = given.read(small.grid.box)
+        for tile in scan.grid.box.tiles(scan.layout.shard_zyx):
+            z, y, x = tile.slices
+            rows, columns = _mirrored(y, values.shape[1]), _mirrored(x, values.shape[2])
+            made.array[tile.slices] = values[z][:, rows][:, :, columns]
+    truth.finish()
+    scan.set_stats(sample_stats(scan.image)[0])
+    scan.finish()
+    return scan
+
+
+def _mirrored(where: slice, length: int) -> np.ndarray:
+    index = np.arange(where.start, where.stop) % (2 * length)
+    return np.where(index < length, index, 2 * length - 1 - index)

@@ -33,7 +33,7 @@ example = Example(
 )
 settings = TrainSettings.model_validate({
     "network": {"name": "unet", "channels": 4, "depth": 2, "dropout": 0.2},
-    "epochs": 16, "patience": None, "patch_px": 32, "batch": 8, "patches_per_epoch": 32,
+    "epochs": 60, "patience": None, "patch_px": 32, "batch": 8, "patches_per_epoch": 32,
     "threads": 1, "precision": "fp32",
 })
 print("ready", flush=True)
@@ -64,14 +64,14 @@ def test_killed_and_resumed_is_the_same_as_never_killed(tmp_path):
         deadline = time.monotonic() + 120
         epochs = _n_epochs(folder)
         while _n_epochs(folder) < epochs + 2 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(float(rng.uniform(0, 0.3)))
+            time.sleep(0.005)
+        time.sleep(float(rng.uniform(0, 0.1)))
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             kills += 1
         process.wait(60)
-        assert process.returncode == 0 or not (folder / "model.yaml").exists()
-    assert kills >= 2
+        assert not (folder / "model.yaml").exists()
+    assert kills == 3
     assert _start(folder).wait(240) == 0
 
     expected, found = ModelBundle.load(tmp_path / "whole"), ModelBundle.load(folder)

@@ -23,8 +23,9 @@ from tomolith.blocks import (
 from tomolith.core import Grid
 from tomolith.core.box import Triple
 from tomolith.errors import InputError
-from tomolith.learn.backends import BatchShape, Choice, resolve
+from tomolith.learn.backends import Choice, resolve
 from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.optimise import BatchShape
 from tomolith.learn.settings import PredictSettings
 from tomolith.store.layout import Layout
 

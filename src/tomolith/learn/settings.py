@@ -225,7 +225,10 @@ class PredictSettings(Settings):
     backend
         ``"auto"`` takes OpenVINO where it is installed and the device is a CPU.
     precision
-        ``"auto"`` takes bf16 on a CUDA device that computes it natively, else fp32.
+        ``"mixed"`` computes the inner convolutions in bf16, ``"bf16"`` nearly all
+        layers, which is faster and changes more labels (some in ten thousand of a
+        well-trained network, see ``docs/results/predict_vs_monai.md``). ``"auto"`` is
+        mixed where the device computes bf16 natively, else fp32.
     device
         ``"auto"`` takes a CUDA device where there is one.
     threads
@@ -249,7 +252,7 @@ class PredictSettings(Settings):
     patch_px: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=1, le=1024)
     backend: Literal["auto", "torch", "openvino"] = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "mixed", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(None, ge=1)
     executor: Literal["serial", "threads"] = "threads"

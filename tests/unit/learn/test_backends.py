@@ -13,7 +13,6 @@ from tomolith.learn.backends import (
     BackendInfo,
     TorchBackend,
     build_backend,
-    fold_batch_norms,
     is_faithful,
     resolve,
 )
@@ -50,18 +49,19 @@ def test_fp32_backends_give_the_network_s_logits(network, batch, backend):
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
-def test_bf16_backends_stay_near_the_network_s_logits(network, batch, backend):
+@pytest.mark.parametrize("precision", ["mixed", "bf16"])
+def test_low_precision_stays_near_the_network_s_logits(network, batch, backend, precision):
     if backend == "openvino":
         pytest.importorskip("openvino")
-    built = build_backend(network, SHAPE, small_settings(backend=backend, precision="bf16"))
-    assert built.precision == "bf16"
+    built = build_backend(network, SHAPE, small_settings(backend=backend, precision=precision))
+    assert built.precision == precision
     expected = eager(network, batch)
     error = np.abs(built.logits(batch) - expected).mean() / np.abs(expected).mean()
     assert error < 0.05
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "mixed", "bf16"])
 def test_logits_of_a_patch_do_not_depend_on_its_company(network, batch, backend, precision):
     if backend == "openvino":
         pytest.importorskip("openvino")
@@ -74,28 +74,12 @@ def test_logits_of_a_patch_do_not_depend_on_its_company(network, batch, backend,
         assert np.array_equal(built.logits(alone)[-1 - i], together[i])
 
 
-def test_the_network_is_left_as_it_is(network, batch):
+@pytest.mark.parametrize("precision", ["mixed", "bf16"])
+def test_the_network_is_left_as_it_is(network, precision):
     before = copy.deepcopy(network.state_dict())
-    TorchBackend(network, precision="bf16")
+    TorchBackend(network, SHAPE, precision=precision)
     after = network.state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before)
-
-
-def test_batch_norms_are_folded_into_both_kinds_of_convolution():
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        nn.Conv2d(1, 4, 3, bias=False),
-        nn.BatchNorm2d(4),
-        nn.Sequential(nn.ConvTranspose2d(4, 3, 2, stride=2), nn.BatchNorm2d(3), nn.ReLU()),
-        nn.BatchNorm2d(3),
-    )
-    image = torch.randn(8, 1, 9, 9)
-    net(image)  # gives the batch norms statistics
-    expected = net.eval()(image)
-    assert fold_batch_norms(net) == 2
-    assert isinstance(net[1], nn.Identity)
-    assert isinstance(net[3], nn.BatchNorm2d)
-    torch.testing.assert_close(net(image), expected)
 
 
 def test_a_thread_that_infers_has_the_threads_asked_for(network, batch):
@@ -108,7 +92,14 @@ def test_a_thread_that_infers_has_the_threads_asked_for(network, batch):
 def test_auto_takes_openvino_on_the_cpu_where_it_is_installed():
     pytest.importorskip("openvino")
     chosen = resolve(small_settings(backend="auto", device="cpu"))
-    assert (chosen.name, chosen.device, chosen.precision) == ("openvino", "cpu", "fp32")
+    assert (chosen.name, chosen.device) == ("openvino", "cpu")
+
+
+@pytest.mark.parametrize(("native", "precision"), [(True, "mixed"), (False, "fp32")])
+def test_auto_rounds_where_the_processor_computes_bf16(monkeypatch, native, precision):
+    monkeypatch.setattr(backends, "has_bf16", lambda device: native)
+    assert resolve(small_settings(precision="auto")).precision == precision
+    assert resolve(small_settings(precision="fp32")).precision == "fp32"
 
 
 def test_auto_takes_torch_where_openvino_is_not_installed(monkeypatch):
@@ -168,13 +159,24 @@ def test_an_openvino_that_cannot_compile_the_network_is_not_used(monkeypatch):
 
 
 def test_faithful_means_the_same_bits_in_any_company(network):
-    exact = build_backend(network, SHAPE, small_settings()).logits
+    exact = build_backend(network, SHAPE, small_settings(precision="fp32")).logits
     assert is_faithful(exact, network, SHAPE, precision="fp32")
 
     def by_place(batch):
         return exact(batch) + 1e-7 * np.arange(len(batch), dtype=np.float32)[:, None, None, None]
 
     assert not is_faithful(by_place, network, SHAPE, precision="fp32")
+
+
+def test_faithful_means_no_more_error_than_rounding_brings(network):
+    rounded = build_backend(network, SHAPE, small_settings(precision="mixed")).logits
+    assert is_faithful(rounded, network, SHAPE, precision="mixed")
+    assert not is_faithful(rounded, network, SHAPE, precision="fp32")
+
+    def worse(batch):
+        return rounded(batch) * np.float32(1.1)
+
+    assert not is_faithful(worse, network, SHAPE, precision="mixed")
 
 
 def test_a_missing_gpu_is_named(monkeypatch):
@@ -184,22 +186,22 @@ def test_a_missing_gpu_is_named(monkeypatch):
     assert resolve(small_settings(backend="auto", device="auto")).device == "cpu"
 
 
-def test_a_gpu_is_taken_with_torch_in_bf16_and_larger_batches(monkeypatch):
+def test_a_gpu_is_taken_with_torch_in_mixed_precision_and_larger_batches(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     chosen = resolve(small_settings(backend="auto", device="auto"))
-    assert (chosen.name, chosen.device, chosen.precision) == ("torch", "cuda", "bf16")
+    assert (chosen.name, chosen.device, chosen.precision) == ("torch", "cuda", "mixed")
     assert chosen.batch_size > resolve(small_settings()).batch_size
 
 
 def test_what_ran_is_said_in_one_line(network):
-    built = build_backend(network, SHAPE, small_settings())
+    built = build_backend(network, SHAPE, small_settings(precision="fp32"))
     said = str(BackendInfo.of(built))
     assert said == f"torch {torch.__version__} fp32 on cpu, 1 thread"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "mixed", "bf16"])
 def test_a_gpu_gives_nearly_the_same_logits(network, batch, precision):
     chosen = small_settings(device="cuda", precision=precision)
     out = build_backend(network, SHAPE, chosen).logits(batch)

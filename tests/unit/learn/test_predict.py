@@ -69,7 +69,7 @@ def reference(image, bundle, *, overlap_frac, stats):
 )
 def test_labels_are_those_of_a_plain_implementation(tmp_path, network, overlap_frac):
     scan, bundle = small_scan(tmp_path, ODD), small_bundle(network)
-    predict(scan, bundle, small_settings(overlap_frac=overlap_frac))
+    predict(scan, bundle, small_settings(overlap_frac=overlap_frac, precision="fp32"))
     found = labels_of(scan)
     logits = reference(
         scan.image.read(scan.grid.box), bundle, overlap_frac=overlap_frac, stats=scan.stats
