@@ -1,8 +1,8 @@
 """What runs a network for prediction: PyTorch or OpenVINO, in fp32, mixed or bf16.
 
-*Mixed* keeps in fp32 what sees the image or makes maps of its full size, and rounds the
-convolutions between to bf16: labels then agree with fp32 several times better than with
-all of it in bf16 (see ``docs/results/predict_vs_monai.md``).
+*Mixed* rounds the convolutions to bf16, but not the one that takes the image, nor the one
+that gives the logits, nor anything that is no convolution (see
+``docs/results/predict_vs_monai.md`` for what it gains and what it changes).
 
 A backend is built for one batch shape and keeps to it: with the same shape every time,
 the logits of a patch do not depend on which other patches share its batch.

@@ -1,9 +1,9 @@
-"""A network made ready for prediction: batch norms folded, inner convolutions in bf16."""
+"""A network made ready for prediction: batch norms folded, convolutions in bf16."""
 
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -24,7 +24,7 @@ def prepare(network: nn.Module, batch_shape: BatchShape, precision: Precision) -
         (B, in_channels, H, W) of every batch to come.
     precision
         ``"fp32"`` and ``"bf16"`` leave the weights in fp32 (what runs the network rounds
-        them), ``"mixed"`` rounds those of inner convolutions.
+        them), ``"mixed"`` rounds those of all convolutions but two.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def fold_batch_norms(module: nn.Module) -> int:
 
 
 def mix_precision(module: nn.Module, batch_shape: BatchShape) -> int:
-    """Run inner convolutions in bf16: all but those that take or give maps of full size.
+    """Run convolutions in bf16: all but the first, which takes the image, and the last.
 
     ``module`` is changed in place. All other layers stay in fp32.
 
@@ -83,32 +83,27 @@ def mix_precision(module: nn.Module, batch_shape: BatchShape) -> int:
     Examples
     --------
     >>> inner = nn.Conv2d(16, 16, 3, padding=1)
-    >>> layers = nn.Conv2d(1, 16, 2, stride=2), inner, nn.ConvTranspose2d(16, 2, 2, stride=2)
+    >>> layers = nn.Conv2d(1, 16, 3, padding=1), inner, nn.Conv2d(16, 2, 1)
     >>> mix_precision(nn.Sequential(*layers), (1, 1, 8, 8)), inner.weight.dtype
     (1, torch.bfloat16)
     """
-    size = tuple(batch_shape[2:])
-    kept: set[str] = set()
+    order = _convolutions(module, batch_shape)
+    for i, name in enumerate(order):
+        dtype = torch.float32 if i in (0, len(order) - 1) else torch.bfloat16
+        module.set_submodule(name, _InType(module.get_submodule(name), dtype))
+    return max(len(order) - 2, 0)
+
+
+def _convolutions(module: nn.Module, batch_shape: BatchShape) -> list[str]:
+    """Return the names of the convolutions inside a network, in the order in which they run."""
+    order: list[str] = []
     shadow = copy.deepcopy(module).to("meta")
     for name, part in shadow.named_modules():
-        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
-
-            def note(_part: nn.Module, given: Any, out: Any, name: str = name) -> None:
-                if size in (tuple(given[0].shape[2:]), tuple(out.shape[2:])):
-                    kept.add(name)
-
-            part.register_forward_hook(note)
+        if name and isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            part.register_forward_hook(lambda *_, name=name: order.append(name))
     with torch.inference_mode():
         shadow(torch.zeros(batch_shape, device="meta"))
-    convolutions = [
-        (name, part)
-        for name, part in module.named_modules()
-        if name and isinstance(part, nn.Conv2d | nn.ConvTranspose2d)
-    ]
-    for name, part in convolutions:
-        dtype = torch.float32 if name in kept else torch.bfloat16
-        module.set_submodule(name, _InType(part, dtype))
-    return len(convolutions) - len(kept - {""})
+    return list(dict.fromkeys(order))
 
 
 def round_weights(module: nn.Module) -> None:

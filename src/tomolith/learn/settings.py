@@ -225,10 +225,10 @@ class PredictSettings(Settings):
     backend
         ``"auto"`` takes OpenVINO where it is installed and the device is a CPU.
     precision
-        ``"mixed"`` computes the inner convolutions in bf16, ``"bf16"`` nearly all
-        layers, which is faster and changes more labels (some in ten thousand of a
-        well-trained network, see ``docs/results/predict_vs_monai.md``). ``"auto"`` is
-        mixed where the device computes bf16 natively, else fp32.
+        ``"mixed"`` computes all convolutions but the first and the last in bf16,
+        ``"bf16"`` nearly all layers. Rounding changes some in ten thousand labels of a
+        well-trained network (``docs/results/predict_vs_monai.md``). ``"auto"`` is mixed
+        where the device computes bf16 natively, else fp32.
     device
         ``"auto"`` takes a CUDA device where there is one.
     threads
