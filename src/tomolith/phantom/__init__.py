@@ -1,10 +1,12 @@
 """A simulated operando Li cell with exact ground truth."""
 
-from tomolith.phantom.cell import MATERIALS, Cell, Drawing
+from tomolith.phantom.cell import Cell
+from tomolith.phantom.drawing import MATERIALS, Drawing
+from tomolith.phantom.history import State
 from tomolith.phantom.phantom import Phantom, label_values
 from tomolith.phantom.scanner import Scanner
 from tomolith.phantom.settings import PHANTOM_PRESETS, PhantomSettings
-from tomolith.phantom.simulate import make_phantom, phantom_ids
+from tomolith.phantom.simulate import make_phantom
 
 __all__ = [
     "MATERIALS",
@@ -14,7 +16,7 @@ __all__ = [
     "Phantom",
     "PhantomSettings",
     "Scanner",
+    "State",
     "label_values",
     "make_phantom",
-    "phantom_ids",
 ]

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tomolith.core import Box
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
@@ -146,3 +147,14 @@ def box_indices(box: Box) -> tuple[npt.NDArray[np.int64], ...]:
     return tuple(
         np.arange(a, b, dtype=np.int64) for a, b in zip(box.start_zyx, box.stop_zyx, strict=True)
     )
+
+
+def axes_um(
+    shape_zyx: tuple[int, int, int], voxel_size_um: float, box: Box
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Return the positions of a box's voxels along each axis, from the centre of the volume."""
+    z, y, x = (
+        (index - (n - 1) / 2) * voxel_size_um
+        for index, n in zip(box_indices(box), shape_zyx, strict=True)
+    )
+    return z, y, x

@@ -9,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.core import Box, ClassSchema, Grid
-from tomolith.errors import RecipeError
-from tomolith.phantom.cell import MATERIALS, Cell
+from tomolith.errors import InputError, RecipeError
+from tomolith.phantom.cell import Cell
+from tomolith.phantom.drawing import MATERIALS
 from tomolith.phantom.noise import make_key
 from tomolith.phantom.scanner import Scanner
-from tomolith.phantom.settings import PhantomSettings
+from tomolith.phantom.settings import PhantomSettings, scan_name
 
 _TILE_ZYX = (64, 128, 256)  # a box is made in tiles of this size, which bounds the memory
+_COUNTS_AS = {"pit": "background", "deposited": "dendrite", "redeposited": "dendrite"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +26,46 @@ class Phantom:
 
     Examples
     --------
-    >>> phantom = Phantom.build(PhantomSettings(preset="tiny"), "phantom-0")
+    >>> settings = PhantomSettings(preset="tiny")
+    >>> phantom = Phantom.of(Cell.build(settings, 0), "cell0-t12", 12)
     >>> image, material = phantom.render(Box((0, 0, 0), (4, 64, 4)))
     >>> image.shape, MATERIALS[material[0, 10, 0]]
     ((4, 64, 4), 'electrode')
     """
 
-    settings: PhantomSettings
     cell: Cell
     scanner: Scanner
+    pulse: int
+
+    @classmethod
+    def of(cls, cell: Cell, scan_id: str, pulse: int) -> Phantom:
+        """Return the scan of a cell after ``pulse`` pulses; its name decides the noise."""
+        key = make_key(cell.settings.seed, scan_id, "scanner")
+        return cls(cell, Scanner(cell.settings, key), pulse)
 
     @classmethod
     def build(cls, settings: PhantomSettings, scan_id: str) -> Phantom:
-        """Make the compact description of a scan; its seed and its name decide everything."""
-        scanner = Scanner(settings, make_key(settings.seed, scan_id, "scanner"))
-        return cls(settings, Cell.build(settings, scan_id), scanner)
+        """Make the cell and the scan of that name, one of ``settings.scan_ids``.
+
+        Raises
+        ------
+        InputError
+            The settings make no such scan.
+        """
+        for index in range(settings.n_cells):
+            for pulse in settings.scans:
+                if scan_name(index, pulse) == scan_id:
+                    return cls.of(Cell.build(settings, index), scan_id, pulse)
+        raise InputError(
+            f"the phantom has no scan '{scan_id}'",
+            expected=f"one of {', '.join(settings.scan_ids)}",
+            mend="change 'n_cells' or 'scans' of the phantom, or the name",
+        )
+
+    @property
+    def settings(self) -> PhantomSettings:
+        """What the cell was made by."""
+        return self.cell.settings
 
     @property
     def grid(self) -> Grid:
@@ -60,7 +87,7 @@ class Phantom:
         material = np.empty(box.shape_zyx, np.uint8)
         for tile in box.tiles(_TILE_ZYX):
             read = self.scanner.reads(tile)
-            drawing = self.cell.draw(read)
+            drawing = self.cell.draw(read, self.pulse)
             here = tile.relative_to(box).slices
             image[here] = self.scanner.image(tile, drawing)
             material[here] = drawing.material[tile.relative_to(read).slices]
@@ -68,18 +95,28 @@ class Phantom:
 
 
 def label_values(schema: ClassSchema) -> npt.NDArray[np.uint8]:
-    """Return the schema's value of each material.
+    """Return the schema's value of each of :data:`MATERIALS`.
+
+    A schema may have fewer classes than the cell has materials: pits are then background, and
+    deposited and redeposited Li count as dendrite.
 
     Raises
     ------
     RecipeError
-        The schema has no class of that name.
+        The schema has no class ``background``, ``electrode`` or ``dendrite``.
     """
-    missing = [name for name in MATERIALS if name not in schema.names]
+    needed = ("background", "electrode", "dendrite")
+    missing = [name for name in needed if name not in schema.names]
     if missing:
         raise RecipeError(
             f"the classes {', '.join(schema.names)} leave out {', '.join(missing)}",
-            expected=f"a class schema with {', '.join(MATERIALS)}, which the phantom is made of",
+            expected=f"a class schema with {', '.join(needed)}, which the phantom is made of",
             mend="write 'classes: li-operando'",
         )
-    return np.array([schema[name].value for name in MATERIALS], np.uint8)
+    return np.array(
+        [
+            schema[name if name in schema.names else _COUNTS_AS[name]].value
+            for name in MATERIALS
+        ],
+        np.uint8,
+    )

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.core import Box
-from tomolith.phantom.cell import Drawing, axes_um
+from tomolith.phantom.drawing import SPECK, Drawing
 from tomolith.phantom.noise import (
     Floats,
+    axes_um,
     box_indices,
     fractal_noise,
     hash_lattice,
@@ -35,7 +36,7 @@ class Scanner:
     >>> from tomolith.phantom import Cell
     >>> s = PhantomSettings(preset="tiny")
     >>> scanner, box = Scanner(s, key=1), Box((0, 0, 0), (2, 3, 4))
-    >>> drawing = Cell.build(s, "phantom-0").draw(scanner.reads(box))
+    >>> drawing = Cell.build(s, 0).draw(scanner.reads(box), 12)
     >>> scanner.image(box, drawing).dtype
     dtype('uint8')
     """
@@ -99,20 +100,32 @@ class Scanner:
     def clean(self, box: Box, drawing: Drawing) -> Floats:
         """Return the greys of an ideal scan: Li absorbs less than polymer, so it is darker."""
         s = self.settings
-        grey = (
-            np.float32(s.polymer_grey) - np.float32(s.electrode_contrast) * drawing.electrode_frac
-        )
-        dark = np.float32(s.dendrite_contrast)
-        grey -= dark * np.maximum(drawing.dendrite_frac, drawing.defect_frac)
+        grey = drawing.paint(self.greys)
         if s.texture:
-            axes = axes_um(self.settings, box)
+            axes = axes_um(s.shape_zyx, s.voxel_size_um, box)
             grey += np.float32(s.texture) * fractal_noise(self.key + 11, axes, 24.0)
         return grey
+
+    @property
+    def greys(self) -> dict[str, float]:
+        """The grey of each material, and of specks in the polymer."""
+        s = self.settings
+        contrasts = {
+            "background": 0.0,
+            "electrode": s.electrode_contrast,
+            "dendrite": s.dendrite_contrast,
+            "pit": s.pit_contrast,
+            # of a porous layer a scan sees Li and what fills its pores, together
+            "deposited": s.deposit_contrast,
+            "redeposited": s.redeposit_contrast,
+            SPECK: s.dendrite_contrast,
+        }
+        return {name: s.polymer_grey - contrast for name, contrast in contrasts.items()}
 
     def _drift(self, box: Box) -> Floats:
         """Smooth unevenness of the background, and cupping."""
         s = self.settings
-        axes = axes_um(self.settings, box)
+        axes = axes_um(s.shape_zyx, s.voxel_size_um, box)
         width = 0.4 * s.voxel_size_um * max(s.shape_zyx[1:])
         smooth = fractal_noise(self.key + 22, axes, width, n_octaves=2)
         rim = np.float32(1.5) * (self._radius_vox(box) / np.float32(max(s.shape_zyx[1:]) / 2)) ** 2

@@ -17,17 +17,6 @@ from tomolith.store.scan import Scan
 SIMULATED = "simulated: no X-rays, no cell"
 
 
-def phantom_ids(settings: PhantomSettings) -> tuple[str, ...]:
-    """Return the names of the scans that the settings ask for.
-
-    Examples
-    --------
-    >>> phantom_ids(PhantomSettings(n_scans=3))
-    ('phantom-0', 'phantom-1', 'phantom-2')
-    """
-    return settings.scan_ids
-
-
 def make_phantom(
     settings: PhantomSettings,
     path: Path,
