@@ -115,4 +115,5 @@ def kill_after(folder: Path, settings: PredictSettings, seconds: float) -> tuple
 
 def _child(folder: Path, settings: PredictSettings) -> subprocess.Popen:
     given = settings.model_dump_json()
-    return subprocess.Popen([sys.executable, "-m", "benchmarks.predict_child", str(folder), given])
+    command = [sys.executable, "-m", "benchmarks.predict_child", str(folder), given]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
