@@ -56,7 +56,7 @@ class HandSlices:
 
     Examples
     --------
-    >>> slices = HandSlices.evenly((8, 64, 64), 2, 1)
+    >>> slices = HandSlices.evenly((8, 64, 64), n_cross_section=2, n_in_plane=1)
     >>> slices
     HandSlices(in_plane=(32,), cross_section=(2, 6))
     >>> slices.mask(Box((2, 31, 0), (4, 33, 1)))[..., 0].tolist()
@@ -77,7 +77,7 @@ class HandSlices:
 
     @classmethod
     def evenly(
-        cls, shape_zyx: tuple[int, int, int], n_cross_section: int, n_in_plane: int
+        cls, shape_zyx: tuple[int, int, int], *, n_cross_section: int, n_in_plane: int
     ) -> HandSlices:
         """Spread slices evenly over a volume; never more of them than it has.
 

@@ -165,11 +165,13 @@ def test_bad_input_is_refused() -> None:
 
 
 def test_slices_are_spread_over_both_directions() -> None:
-    slices = HandSlices.evenly((10, 20, 5), 2, 4)
+    slices = HandSlices.evenly((10, 20, 5), n_cross_section=2, n_in_plane=4)
     assert slices == HandSlices(in_plane=(2, 7, 12, 17), cross_section=(2, 7))
-    assert HandSlices.evenly((3, 20, 5), 9, 0) == HandSlices((), (0, 1, 2))
+    assert HandSlices.evenly((3, 20, 5), n_cross_section=9, n_in_plane=0) == HandSlices(
+        (), (0, 1, 2)
+    )
     with pytest.raises(InputError, match="-1 labelled"):
-        HandSlices.evenly((3, 3, 3), -1, 0)
+        HandSlices.evenly((3, 3, 3), n_cross_section=-1, n_in_plane=0)
     with pytest.raises(InputError, match="slice -4"):
         HandSlices((-4, 2), ())
 
