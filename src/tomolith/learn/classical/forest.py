@@ -50,8 +50,7 @@ class ForestSettings(Settings):
 class Forest:
     """A fitted forest; :func:`fit_forest` makes it.
 
-    It is fitted anew where it is needed, in seconds, and never stored: a pickle runs whatever code
-    is in it.
+    It is fitted anew where it is needed, and never stored: a pickle runs whatever code is in it.
 
     Parameters
     ----------
