@@ -11,6 +11,7 @@ BENCHMARKS = (
     "predict_vs_monai",
     "predict_large",
     "demo",
+    "phantom_baselines",
     "nmc_cathode",
     "nanoxct_pores",
     "examples_other_scan",

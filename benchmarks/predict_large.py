@@ -39,15 +39,16 @@ def run(*, quick: bool) -> Result:
             memory=MEMORY, device="cpu", executor="serial", block_zyx=scan.layout.shard_zyx
         )
         rows, seconds = uninterrupted(folder, scan, normal)
-        whole = hashes(scan.path / "labels")
-        shutil.rmtree(scan.path / "labels")
+        made = scan.path / "labels" / "prediction"
+        whole = hashes(made)
+        shutil.rmtree(made)
         moments = random.Random(0)
         n_blocks = len(plan_blocks(scan.grid, shard_zyx=scan.layout.shard_zyx))
         # on average a run gets one block further, so that ten kills end before the work does
         longest = START_S + 4 * seconds / n_blocks
         kills = [kill_after(folder, small, moments.uniform(0.2, longest)) for _ in range(N_KILLS)]
         resumed_seconds, resumed_bytes = in_child(folder, small)
-        same = hashes(scan.path / "labels") == whole
+        same = hashes(made) == whole
     kill_rows = [(i + 1, f"{s:.1f} s", f"{n} of {n_blocks}") for i, (s, n) in enumerate(kills)]
     notes = [
         f"After {N_KILLS} kills (SIGKILL) the run was resumed ({resumed_seconds:.0f} s, peak "
@@ -115,4 +116,5 @@ def kill_after(folder: Path, settings: PredictSettings, seconds: float) -> tuple
 
 def _child(folder: Path, settings: PredictSettings) -> subprocess.Popen:
     given = settings.model_dump_json()
-    return subprocess.Popen([sys.executable, "-m", "benchmarks.predict_child", str(folder), given])
+    command = [sys.executable, "-m", "benchmarks.predict_child", str(folder), given]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

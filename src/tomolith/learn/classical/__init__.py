@@ -1,5 +1,6 @@
 """Methods without a network: baselines, free of torch."""
 
+from tomolith.learn.classical.forest import Forest, ForestSettings, fit_forest
 from tomolith.learn.classical.otsu import OtsuBaseline, OtsuThresholds
 
-__all__ = ["OtsuBaseline", "OtsuThresholds"]
+__all__ = ["Forest", "ForestSettings", "OtsuBaseline", "OtsuThresholds", "fit_forest"]

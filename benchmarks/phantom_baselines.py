@@ -1,0 +1,165 @@
+"""How hard the phantom is: multi-Otsu and a random forest on every preset that is a cell."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import Result, table
+from tomolith.core import Box, Grid, LabelMap, Volume
+from tomolith.learn.classical import ForestSettings, OtsuBaseline, fit_forest
+from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, evaluate
+from tomolith.phantom import PHANTOM_PRESETS, PhantomSettings, make_phantom
+from tomolith.store.scan import Scan
+
+HARD_BELOW = 0.5  # the IoU of dendrites that none may reach
+SYSTEMS = {
+    "otsu": "multi-Otsu",
+    "forest-8": "random forest, blurs to 8 px",
+    "forest-16": "random forest, blurs to 16 px",
+}
+N_SCORED = 24
+LARGEST_VOX, LARGEST_QUICK_VOX = 2**28, 2**23  # both scans are written whole
+
+
+@dataclass(frozen=True)
+class _TrainingSlices:
+    image: Volume
+    labels: LabelMap
+    boxes: tuple[Box, ...]
+
+
+def run(*, quick: bool) -> Result:
+    """Score the baselines on every preset, and return the page."""
+    limit = LARGEST_QUICK_VOX if quick else LARGEST_VOX
+    rows: list[tuple[str, ...]] = []
+    notes: list[str] = []
+    for preset in PHANTOM_PRESETS:
+        settings = PhantomSettings(preset=preset)
+        n_voxels = Grid(settings.shape_zyx, None).n_voxels
+        if n_voxels > limit:
+            notes.append(f"`{preset}` was left out: {n_voxels} voxels, more than {limit}.")
+            continue
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            first, second = (
+                make_phantom(settings, folder / f"{name}.zarr")
+                for name in ("phantom-0", "phantom-1")
+            )
+            if "dendrite" not in _classes(second):
+                notes.append(f"`{preset}` was left out: it shows no dendrite.")
+                continue
+            scores = _score(first, second, n_scored=4 if quick else N_SCORED, quick=quick)
+        rows += _table_rows(preset, scores)
+        notes.append(_verdict(preset, scores))
+    what = (
+        "Of every preset, two cells are simulated. Multi-Otsu (which class a grey range stands "
+        "for) and random forests (local features of each slice at several scales, scikit-image "
+        "and scikit-learn; to 8 px by default, and to 16 px) learn from the hand-labelled "
+        "cross-sections of the first; all are scored against the truth on evenly spread "
+        "cross-sections of the second. A phantom worth training a network on must be hard for "
+        f"all of them: dendrites below {HARD_BELOW} IoU."
+    )
+    header = ("preset", "class", *(f"{name}, IoU" for name in SYSTEMS.values()))
+    return Result("Classical methods on the phantom", what, [table(header, rows)], notes)
+
+
+def _score(first: Scan, second: Scan, *, n_scored: int, quick: bool) -> Scores:
+    n_z = second.grid.shape_zyx[0]
+    n_scored = min(n_scored, n_z)
+    scored = [_plane(second, (2 * i + 1) * n_z // (2 * n_scored)) for i in range(n_scored)]
+    truth = _stack([second.labels("truth").read(box) for box in scored], second)
+    predicted = {
+        "otsu": _otsu(first, second, scored),
+        "forest-8": _forest(first, second, scored, settings=_settings(8, quick=quick)),
+        "forest-16": _forest(first, second, scored, settings=_settings(16, quick=quick)),
+    }
+    pairs = [
+        Pair(second.id, _stack(labels, second), truth, (truth.grid.box,), "test", system)
+        for system, labels in predicted.items()
+    ]
+    return evaluate(pairs, EvaluateSettings(metrics=["iou"]))
+
+
+def _otsu(first: Scan, second: Scan, scored: list[Box]) -> list[np.ndarray]:
+    hand = first.labels("hand")
+    otsu = OtsuBaseline.fit([_TrainingSlices(first.image, hand, tuple(_labelled(first)))])
+    thresholds = otsu.thresholds(second.image)
+    return [otsu.predict_box(second.image, box, thresholds) for box in scored]
+
+
+def _settings(sigma_max: float, *, quick: bool) -> ForestSettings:
+    if quick:
+        return ForestSettings(sigma_max=sigma_max, n_trees=30, max_pixels=30_000)
+    return ForestSettings(sigma_max=sigma_max)
+
+
+def _forest(
+    first: Scan, second: Scan, scored: list[Box], *, settings: ForestSettings
+) -> list[np.ndarray]:
+    hand, planes = first.labels("hand"), list(_labelled(first))
+    forest = fit_forest(
+        [_grey(first, box) for box in planes],
+        [hand.read(box)[0] for box in planes],
+        schema=hand.schema,
+        settings=settings,
+    )
+    return [forest.predict(_grey(second, box))[None] for box in scored]
+
+
+def _grey(scan: Scan, box: Box) -> np.ndarray:
+    """Return a plane as shares of the full grey range."""
+    return scan.image.read(box)[0] / np.float32(np.iinfo(scan.image.dtype).max)
+
+
+def _plane(scan: Scan, z: int) -> Box:
+    _, y, x = scan.grid.shape_zyx
+    return Box((z, 0, 0), (z + 1, y, x))
+
+
+def _labelled(scan: Scan) -> Iterator[Box]:
+    """Yield the cross-sections that are labelled as a whole."""
+    hand = scan.labels("hand")
+    for z in range(scan.grid.shape_zyx[0]):
+        box = _plane(scan, z)
+        if (hand.read(box) != hand.schema.unlabelled).all():
+            yield box
+
+
+def _classes(scan: Scan) -> set[str]:
+    truth = scan.labels("truth")
+    found: set[int] = set()
+    for z in range(scan.grid.shape_zyx[0]):
+        found |= set(np.unique(truth.read(_plane(scan, z))).tolist())
+    return {c.name for c in truth.schema.classes if c.value in found}
+
+
+def _stack(planes: list[np.ndarray], scan: Scan) -> LabelMap:
+    array = np.concatenate(planes)
+    return LabelMap(Volume(array, Grid(array.shape, None)), scan.labels("truth").schema)
+
+
+def _table_rows(preset: str, scores: Scores) -> Iterator[tuple[str, ...]]:
+    """Yield a row for the mean and for each class that occurs."""
+    for name in dict.fromkeys(row.class_name for row in scores.rows):
+        ious = [
+            scores.value("iou", system=system, subset="test", class_name=name) for system in SYSTEMS
+        ]
+        if any(iou is not None for iou in ious):
+            texts = ("–" if iou is None else f"{iou:.3f}" for iou in ious)
+            yield (f"`{preset}`", name or "mean", *texts)
+
+
+def _verdict(preset: str, scores: Scores) -> str:
+    reached = {
+        title: scores.value("iou", system=system, subset="test", class_name="dendrite") or 0.0
+        for system, title in SYSTEMS.items()
+    }
+    text = ", ".join(f"{title} {value:.3f}" for title, value in reached.items())
+    hard = max(reached.values()) < HARD_BELOW
+    verdict = f"all stay below {HARD_BELOW}" if hard else f"NOT all below {HARD_BELOW}"
+    return f"`{preset}`: IoU of dendrites {text}: {verdict}."
