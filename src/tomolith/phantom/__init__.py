@@ -6,7 +6,7 @@ from tomolith.phantom.history import State
 from tomolith.phantom.phantom import Phantom, label_values
 from tomolith.phantom.scanner import Scanner
 from tomolith.phantom.settings import PHANTOM_PRESETS, PhantomSettings
-from tomolith.phantom.simulate import make_phantom
+from tomolith.phantom.simulate import make_phantom, simulate_series
 
 __all__ = [
     "MATERIALS",
@@ -19,4 +19,5 @@ __all__ = [
     "State",
     "label_values",
     "make_phantom",
+    "simulate_series",
 ]

@@ -17,6 +17,7 @@ from tomolith.phantom.levels import Levels, solve_levels
 from tomolith.phantom.noise import Doubles, Floats, axes_um, make_key
 from tomolith.phantom.settings import PhantomSettings
 
+_MOST_PLACES = 1_000_000
 _MEAN_SAMPLES = 512  # positions along z at which the mean of a pattern is taken
 
 
@@ -39,7 +40,7 @@ class Cell:
     >>> cell = Cell.build(PhantomSettings(preset="tiny"), 0)
     >>> drawing = cell.draw(Box((0, 0, 0), (8, 64, 8)), 12)
     >>> sorted({MATERIALS[i] for i in np.unique(drawing.material)})[:2]
-    ['background', 'dendrite']
+    ['background', 'deposited']
     """
 
     settings: PhantomSettings
@@ -95,6 +96,17 @@ class Cell:
             dendrite_frac[part] = fraction(distance, s.voxel_size_um)
         speck_frac = self._speck_frac((z, y, x), pulse)
         return Drawing(material, y, s.voxel_size_um, boundaries, dendrite_frac, speck_frac)
+
+    def boundaries_um(self, pulse: int) -> tuple[Doubles, ...]:
+        """Return the heights between the layers over the field of view, each (n_z, n_x).
+
+        Large planes are given at every k-th z and x only, at most some million places.
+        """
+        s = self.settings
+        z, _, x = axes_um(s.shape_zyx, s.voxel_size_um, Box.whole(s.shape_zyx))
+        stride = max(1, math.isqrt(len(z) * len(x) // _MOST_PLACES))
+        plane = self.layers.plane(z[::stride], x[::stride])
+        return self.layers.boundaries(plane, self.levels[pulse].amounts)
 
     def _speck_frac(self, axes: tuple[Doubles, Doubles, Doubles], pulse: int) -> Floats | None:
         there = self.specks.start_arrival <= pulse / (2 * self.settings.n_pulses)

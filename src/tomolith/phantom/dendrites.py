@@ -149,7 +149,7 @@ _UP = np.array([0.0, -1.0, 0.0])
 _THINNEST = 0.4  # share of the first radius at which a branch ends
 _LARGEST = 1.4  # of the average height; arrival 1 is the end of such a tree
 _LATEST_START = 0.2  # trees do not all nucleate at once
-_SPARE = 1.15  # trees are a little larger than their Li, so that growth ends before they do
+_SPARE = 1.4  # trees are a little larger than their Li, so that growth ends before they do
 _NOT_SHARED = 0.75  # of a capsule, what no other one covers
 _ROOT_FRAC = 0.3  # this much of a trunk never loses contact before it dissolves
 

@@ -65,9 +65,7 @@ class Drawing:
         return out
 
 
-def layer_materials(
-    y_um: Doubles, boundaries_um: tuple[Doubles, ...]
-) -> npt.NDArray[np.uint8]:
+def layer_materials(y_um: Doubles, boundaries_um: tuple[Doubles, ...]) -> npt.NDArray[np.uint8]:
     """Return the material of each voxel (n_z, n_y, n_x) as far as it is made of layers."""
     n_z, n_x = boundaries_um[0].shape
     out = np.zeros((n_z, len(y_um), n_x), np.uint8)

@@ -58,8 +58,7 @@ class State:
         ('charge', 14.55)
         """
         charged, returned = (
-            charge_to_thickness_um(mah_cm2)
-            for mah_cm2 in settings.protocol.passed_mah_cm2(pulse)
+            charge_to_thickness_um(mah_cm2) for mah_cm2 in settings.protocol.passed_mah_cm2(pulse)
         )
         shown = settings.coulombic_efficiency * (1 - settings.hidden_frac)
         n = settings.n_pulses

@@ -26,6 +26,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
@@ -131,11 +132,18 @@ class Layers:
         """Height of the fresh stripping interface in µm, without tilt and roughness."""
         return self.settings.electrode_um - self.settings.thickness_um / 2
 
+    def lift_um(self, z_um: Doubles, x_um: Doubles) -> Doubles:
+        """Return how far the tilt moves the cell along y, over (z, x)."""
+        return z_um[:, None] * self.slope_zx[0] + x_um[None, :] * self.slope_zx[1]
+
+    def middle_um(self, z_um: Doubles, x_um: Doubles) -> Doubles:
+        """Return the middle of the polymer, which parts the two sides, over (z, x)."""
+        return self.lift_um(z_um, x_um) + self.stripping_y + self.settings.electrolyte_um / 2
+
     def plane(self, z_um: Doubles, x_um: Doubles) -> Plane:
         """Return what the layers are made of over the product of ``z_um`` and ``x_um``."""
         s = self.settings
-        lift = z_um[:, None] * self.slope_zx[0] + x_um[None, :] * self.slope_zx[1]
-        stripping_y = self.stripping_y
+        lift, stripping_y = self.lift_um(z_um, x_um), self.stripping_y
         even = np.maximum(1 + _EVEN_SPREAD * self._noise(3, z_um, x_um), 0.2) / self.even_mean
         pit = self._pit_pattern(z_um, x_um) / self.pit_mean if len(self.pits) else even
         covered = NormalDist().inv_cdf(s.deposit_coverage_frac)
@@ -181,7 +189,7 @@ class Layers:
             deposit_base + a.bulk_loss,
             plane.lift + back - s.swelling_um + a.swelling,
         ]
-        for below, above in zip(heights[:-1], heights[1:], strict=True):
+        for below, above in pairwise(heights):
             np.maximum(above, below, out=above)
         return tuple(heights)
 
@@ -213,9 +221,7 @@ class Layers:
         return out
 
 
-def place_pits(
-    settings: PhantomSettings, rng: np.random.Generator
-) -> npt.NDArray[np.float64]:
+def place_pits(settings: PhantomSettings, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """Return rows of z, x, radius (µm) and depth (share) of the pits, over the field of view."""
     half = [n * settings.voxel_size_um / 2 for n in settings.shape_zyx]
     rows = [

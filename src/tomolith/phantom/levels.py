@@ -173,9 +173,7 @@ class _Solver:
         index = np.ceil((height - self._y[0]) / self._settings.voxel_size_um)
         return int(np.clip(index, 0, len(self._y)).sum())
 
-    def _solve_count(
-        self, count: Callable[[float], int], target: float, *, most: float
-    ) -> float:
+    def _solve_count(self, count: Callable[[float], int], target: float, *, most: float) -> float:
         """Return where a count that rises or falls with its argument comes nearest to a target."""
         at_zero = count(0.0)
         if round(target) == at_zero:
@@ -198,9 +196,7 @@ class _Solver:
         limit = float(first[min(n_voxels, len(first)) - 1])
         return Growth(limit, limit)
 
-    def _shrunk(
-        self, half: Growth, dead: npt.NDArray[np.bool_], n_live: int
-    ) -> Growth:
+    def _shrunk(self, half: Growth, dead: npt.NDArray[np.bool_], n_live: int) -> Growth:
         """Return the growth at which so many voxels are left beside the dead ones."""
         live = np.sort(self._arrivals.live[~dead & (self._arrivals.live <= half.live)])
         limit = float(live[min(n_live, len(live)) - 1]) if n_live > 0 and len(live) else -1.0

@@ -35,13 +35,14 @@ class Phantom:
 
     cell: Cell
     scanner: Scanner
+    scan_id: str
     pulse: int
 
     @classmethod
     def of(cls, cell: Cell, scan_id: str, pulse: int) -> Phantom:
         """Return the scan of a cell after ``pulse`` pulses; its name decides the noise."""
         key = make_key(cell.settings.seed, scan_id, "scanner")
-        return cls(cell, Scanner(cell.settings, key), pulse)
+        return cls(cell, Scanner(cell.settings, key), scan_id, pulse)
 
     @classmethod
     def build(cls, settings: PhantomSettings, scan_id: str) -> Phantom:
@@ -114,9 +115,6 @@ def label_values(schema: ClassSchema) -> npt.NDArray[np.uint8]:
             mend="write 'classes: li-operando'",
         )
     return np.array(
-        [
-            schema[name if name in schema.names else _COUNTS_AS[name]].value
-            for name in MATERIALS
-        ],
+        [schema[name if name in schema.names else _COUNTS_AS[name]].value for name in MATERIALS],
         np.uint8,
     )

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from tomolith.config import Settings
 from tomolith.core import charge_to_thickness_um
+from tomolith.phantom.hand import HIGHEST_MISTAKE_RATE, HandSlices
 from tomolith.phantom.protocol import Protocol
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -147,7 +148,7 @@ class PhantomSettings(Settings):
         None, ge=0, description="Dendrites per cell; none given: as many as the Li allows."
     )
     dendrite_height_um: float = Field(90.0, gt=0, description="Length of a trunk, on average.")
-    dendrite_radius_um: float = Field(9.0, gt=0, description="Radius at the root, on average.")
+    dendrite_radius_um: float = Field(11.0, gt=0, description="Radius at the root, on average.")
     branching: Share = Field(0.32, description="Chance of a branch per step of growth.")
     tortuosity: float = Field(0.6, ge=0, description="How much a branch winds; 0 is straight.")
     porosity_frac: float = Field(0.12, ge=0, le=0.6, description="Share of pores in dendrites.")
@@ -157,13 +158,13 @@ class PhantomSettings(Settings):
 
     polymer_grey: Share = Field(0.55, description="Grey of the polymer.")
     electrode_contrast: Share = Field(0.12, description="How much darker an electrode is.")
-    dendrite_contrast: Share = Field(0.10, description="How much darker a dendrite is.")
-    deposit_contrast: Share = Field(0.08, description="How much darker deposited Li is.")
-    redeposit_contrast: Share = Field(0.09, description="How much darker redeposited Li is.")
-    pit_contrast: Share = Field(0.115, description="How much darker a pit is.")
+    dendrite_contrast: Share = Field(0.11, description="How much darker a dendrite is.")
+    deposit_contrast: Share = Field(0.09, description="How much darker deposited Li is.")
+    redeposit_contrast: Share = Field(0.085, description="How much darker redeposited Li is.")
+    pit_contrast: Share = Field(0.06, description="How much darker a pit is.")
     texture: Share = Field(0.02, description="Unevenness of the material itself (rms).")
     drift: Share = Field(0.05, description="Slow unevenness of the background.")
-    noise: Share = Field(0.03, description="Noise (rms).")
+    noise: Share = Field(0.025, description="Noise (rms).")
     rings: Share = Field(0.012, description="Ring artefacts (rms).")
     fringes: float = Field(0.6, ge=0, le=3, description="Bright and dark fringes along edges.")
     blur_um: float = Field(3.5, ge=0, description="Point spread (standard deviation).")
@@ -172,6 +173,15 @@ class PhantomSettings(Settings):
 
     hand_labelled_slices: Size | tuple[Index, ...] = Field(
         10, description="Cross-sections shown in labels/hand: how many, or a list of z."
+    )
+    hand_labelled_planes: Index | tuple[Index, ...] = Field(
+        0, description="In-plane slices shown in labels/hand: how many, or a list of y."
+    )
+    hand_mistake_rate: float = Field(
+        0.0, ge=0, le=HIGHEST_MISTAKE_RATE, description="Share of mistakes at borders and branches."
+    )
+    clock_offset_s: float = Field(
+        0.0, description="How much later the cycler's clock starts than the scanner's."
     )
 
     @model_validator(mode="before")
@@ -207,11 +217,11 @@ class PhantomSettings(Settings):
             )
         if max(self._contrasts) > self.polymer_grey:
             raise ValueError("Li would be blacker than black: a contrast exceeds 'polymer_grey'")
-        for z in self.hand_slices:
-            if z >= self.shape_zyx[0]:
+        for name, axis in (("hand_labelled_slices", 0), ("hand_labelled_planes", 1)):
+            chosen, n = getattr(self, name), self.shape_zyx[axis]
+            if isinstance(chosen, tuple) and chosen and max(chosen) >= n:
                 raise ValueError(
-                    f"slice {z} in 'hand_labelled_slices', but the scan has slices 0 to "
-                    f"{self.shape_zyx[0] - 1}"
+                    f"slice {max(chosen)} in '{name}', but the scan has slices 0 to {n - 1}"
                 )
         return self
 
@@ -278,20 +288,26 @@ class PhantomSettings(Settings):
         return tuple(scan_name(i, state) for i in range(self.n_cells) for state in self.scans)
 
     @property
-    def hand_slices(self) -> tuple[int, ...]:
-        """Indices along z of the hand-labelled cross-sections.
+    def hand_slices(self) -> HandSlices:
+        """The slices that are labelled by hand.
 
         Examples
         --------
         >>> PhantomSettings(preset="tiny", hand_labelled_slices=4).hand_slices
-        (8, 24, 40, 56)
+        HandSlices(in_plane=(), cross_section=(8, 24, 40, 56))
         """
-        asked = self.hand_labelled_slices
-        if isinstance(asked, tuple):
-            return tuple(sorted(set(asked)))
-        n_z = self.shape_zyx[0]
-        n = min(asked, n_z)
-        return tuple((2 * i + 1) * n_z // (2 * n) for i in range(n))
+        across, within = self.hand_labelled_slices, self.hand_labelled_planes
+        even = HandSlices.evenly(
+            self.shape_zyx,
+            n_cross_section=across if isinstance(across, int) else 0,
+            n_in_plane=within if isinstance(within, int) else 0,
+        )
+        return HandSlices(
+            in_plane=even.in_plane if isinstance(within, int) else tuple(sorted(set(within))),
+            cross_section=(
+                even.cross_section if isinstance(across, int) else tuple(sorted(set(across)))
+            ),
+        )
 
 
 def scan_name(cell: int, state: int) -> str:

@@ -2,19 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from tomolith.blocks import Block, plan_blocks, run_blocks
 from tomolith.config import settings_hash
-from tomolith.core import PRESETS, ClassSchema, Provenance
+from tomolith.core import PRESETS, Box, ClassSchema, Provenance
+from tomolith.phantom.cell import Cell
+from tomolith.phantom.cycler import simulate_cycler, write_bdf_csv, write_mpt
+from tomolith.phantom.hand import hand_label
+from tomolith.phantom.noise import make_key
 from tomolith.phantom.phantom import Phantom, label_values
-from tomolith.phantom.settings import PhantomSettings
+from tomolith.phantom.settings import PhantomSettings, scan_name
+from tomolith.phantom.truth import TruthCounter, write_truth
 from tomolith.store.intensity import sample_stats
 from tomolith.store.scan import Scan
 
 SIMULATED = "simulated: no X-rays, no cell"
+_WORKERS = 2
+
+
+def simulate_series(
+    settings: PhantomSettings,
+    scans_folder: Path,
+    truth_folder: Path,
+    *,
+    schema: ClassSchema = PRESETS["li-operando"],
+) -> tuple[Scan, ...]:
+    """Simulate the whole experiment: all scans of all cells, cycler files and true numbers.
+
+    Parameters
+    ----------
+    settings
+        Cells, protocol and scanner.
+    scans_folder
+        Gets ``cell<i>-t<jj>.zarr`` for each scan.
+    truth_folder
+        Gets ``truth.parquet`` and ``.csv`` and, for each cell, ``cell<i>.mpt`` and
+        ``cell<i>.bdf.csv``, what the cycler recorded.
+    schema
+        Classes of the labels.
+
+    Returns
+    -------
+    the finished scans, in the order of ``settings.scan_ids``.
+
+    Raises
+    ------
+    RecipeError
+        The schema leaves out a class, or pits would go through the electrode.
+    DiskError
+        The disk is full, read-only or not permitted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> settings = PhantomSettings(preset="tiny", scans=(0, 12))
+    >>> [scan.id for scan in simulate_series(settings, folder / "scans", folder / "phantom")]
+    ['cell0-t00', 'cell0-t12']
+    >>> sorted(path.name for path in (folder / "phantom").iterdir())
+    ['cell0.bdf.csv', 'cell0.mpt', 'truth.csv', 'truth.parquet']
+    """
+    label_values(schema)
+    scans, rows = [], []
+    for index in range(settings.n_cells):
+        cell = Cell.build(settings, index)
+        log = simulate_cycler(settings.protocol, key=make_key(settings.seed, index, "cycler"))
+        offset_s = settings.clock_offset_s
+        write_mpt(log, truth_folder / f"cell{index}.mpt", clock_offset_s=offset_s)
+        write_bdf_csv(log, truth_folder / f"cell{index}.bdf.csv", clock_offset_s=offset_s)
+        for pulse in settings.scans:
+            phantom = Phantom.of(cell, scan_name(index, pulse), pulse)
+            counter = TruthCounter(cell, pulse)
+            path = scans_folder / f"{phantom.scan_id}.zarr"
+            scans.append(write_scan(phantom, path, schema=schema, counter=counter))
+            rows += counter.rows(phantom.scan_id, index)
+    write_truth(rows, truth_folder)
+    return tuple(scans)
 
 
 def make_phantom(
@@ -33,7 +101,7 @@ def make_phantom(
     path
         Where the scan is written, by custom ``<id>.zarr``; an older scan there is replaced.
     scan_id
-        Decides, with the seed, which cell it is; ``None``: the name of ``path``.
+        Which scan, one of ``settings.scan_ids``; ``None``: the name of ``path``.
     schema
         Classes of the labels; must name ``background``, ``electrode`` and ``dendrite``.
 
@@ -43,6 +111,8 @@ def make_phantom(
 
     Raises
     ------
+    InputError
+        The settings make no such scan.
     RecipeError
         The schema leaves out a class. Nothing is written then.
     DiskError
@@ -51,16 +121,33 @@ def make_phantom(
     Examples
     --------
     >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "phantom-0.zarr"
+    >>> path = Path(tempfile.mkdtemp()) / "cell0-t12.zarr"
     >>> scan = make_phantom(PhantomSettings(preset="tiny", shape_zyx=(4, 64, 64)), path)
     >>> scan.label_names(), scan.image.provenance.step
     (('truth', 'hand'), 'phantom')
     """
-    values = label_values(schema)
     phantom = Phantom.build(settings, scan_id or path.name.removesuffix(".zarr"))
+    return write_scan(phantom, path, schema=schema)
+
+
+def write_scan(
+    phantom: Phantom, path: Path, *, schema: ClassSchema, counter: TruthCounter | None = None
+) -> Scan:
+    """Write a simulated scan with its labels, in bounded memory; an older one is replaced.
+
+    Parameters
+    ----------
+    counter
+        Counts the true labels as they pass.
+    """
+    values, settings = label_values(schema), phantom.settings
     provenance = Provenance.now(
-        "phantom", inputs=(SIMULATED,), settings_hash=settings_hash(settings), seed=settings.seed
+        "phantom",
+        inputs=(SIMULATED, f"scan {phantom.scan_id}"),
+        settings_hash=settings_hash(settings),
+        seed=settings.seed,
     )
+    hand_slices = _HandLabels(phantom, schema)
     scan = Scan.create(path, phantom.grid, settings.dtype, provenance=provenance)
     truth = scan.create_labels("truth", schema, provenance=provenance)
     hand = scan.create_labels("hand", schema, provenance=provenance)
@@ -68,20 +155,68 @@ def make_phantom(
     def work(block: Block) -> None:
         image, material = phantom.render(block.write)
         scan.image.array[block.write.slices] = image
-        labels = values[material]
-        truth.array[block.write.slices] = labels
-        # a person labels whole cross-sections, and nothing between them
-        z = np.arange(block.write.start_zyx[0], block.write.stop_zyx[0])
-        shown = np.isin(z, settings.hand_slices)[:, None, None]
-        hand.array[block.write.slices] = np.where(shown, labels, np.uint8(schema.unlabelled))
+        truth.array[block.write.slices] = values[material]
+        hand.array[block.write.slices] = hand_slices.within(block.write)
+        if counter is not None:
+            counter.add(block.write, material)
 
-    blocks = plan_blocks(scan.grid, shard_zyx=scan.layout.shard_zyx)
-    run_blocks(blocks, work, marks=_NoMarks(), title=f"phantom {scan.id}")
+    run_blocks(
+        plan_blocks(scan.grid, shard_zyx=scan.layout.shard_zyx),
+        work,
+        executor="threads",
+        workers=_WORKERS,
+        marks=_NoMarks(),
+        title=f"phantom {phantom.scan_id}",
+    )
     scan.set_stats(sample_stats(scan.image)[0])
     truth.finish()
     hand.finish()
     scan.finish()
     return scan
+
+
+class _HandLabels:
+    """What a person labelled: whole slices, and nothing between them."""
+
+    def __init__(self, phantom: Phantom, schema: ClassSchema) -> None:
+        self._shape = phantom.settings.shape_zyx
+        self._unlabelled = np.uint8(schema.unlabelled)
+        self._slices = dict(self._label(phantom, schema))
+
+    def within(self, box: Box) -> npt.NDArray[np.uint8]:
+        """Return the hand labels of a box; where slices cross, the cross-section counts."""
+        out = np.full(box.shape_zyx, self._unlabelled)
+        z, y, x = box.slices
+        for (axis, index), labels in self._slices.items():
+            at = index - box.start_zyx[axis]
+            if not 0 <= at < box.shape_zyx[axis]:
+                continue
+            if axis == 1:
+                out[:, at] = labels[z, x]
+            else:
+                out[at] = labels[y, x]
+        return out
+
+    def _label(
+        self, phantom: Phantom, schema: ClassSchema
+    ) -> Iterator[tuple[tuple[int, int], npt.NDArray[np.uint8]]]:
+        settings, values = phantom.settings, label_values(schema)
+        chosen = settings.hand_slices
+        # in-plane slices first: cross-sections are written over them
+        for axis, indices in ((1, chosen.in_plane), (0, chosen.cross_section)):
+            for index in indices:
+                start, stop = [0, 0, 0], list(self._shape)
+                start[axis], stop[axis] = index, index + 1
+                box = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+                labels = values[phantom.cell.draw(box, phantom.pulse).material.squeeze(axis)]
+                if settings.hand_mistake_rate > 0:
+                    labels = hand_label(
+                        labels,
+                        schema,
+                        mistake_rate=settings.hand_mistake_rate,
+                        key=make_key(settings.seed, phantom.scan_id, "hand", axis, index),
+                    )
+                yield (axis, index), labels
 
 
 class _NoMarks:

@@ -8,20 +8,20 @@ import numpy as np
 
 from tomolith.app.study import PlannedScan, Study
 from tomolith.core import Grid
-from tomolith.phantom import make_phantom, phantom_ids
+from tomolith.phantom import simulate_series
 
 
 class PhantomStep:
-    """Simulate scans of a lithium cell with exact labels."""
+    """Simulate a lithium cell through its cycle: scans, exact labels, cycler file, true numbers."""
 
     name = "phantom"
-    summary = "Simulate scans of a lithium cell with exact labels."
-    function = "tomolith.phantom:make_phantom"
+    summary = "Simulate a lithium cell through its cycle, with exact labels."
+    function = "tomolith.phantom:simulate_series"
     after = ()
 
     def scan_ids(self, study: Study) -> tuple[str, ...]:
         """Return the identifiers of the simulated scans."""
-        return phantom_ids(study.recipe.phantom)
+        return study.recipe.phantom.scan_ids
 
     def planned(self, study: Study) -> dict[str, PlannedScan]:
         """Return what each scan will be, by its id."""
@@ -35,8 +35,9 @@ class PhantomStep:
         return ()
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
-        """Return the simulated scans."""
-        return tuple(study.scan_path(scan_id) / "zarr.json" for scan_id in self.scan_ids(study))
+        """Return the simulated scans and the table of true numbers."""
+        scans = (study.scan_path(scan_id) / "zarr.json" for scan_id in self.scan_ids(study))
+        return (*scans, study.root / "phantom" / "truth.parquet")
 
     def describe(self, study: Study) -> tuple[str, ...]:
         """Say what would be simulated."""
@@ -46,8 +47,10 @@ class PhantomStep:
 
     def run(self, study: Study) -> str:
         """Simulate all scans."""
-        scan_ids = self.scan_ids(study)
-        for scan_id in scan_ids:
-            path = study.scan_path(scan_id)
-            make_phantom(study.recipe.phantom, path, scan_id=scan_id, schema=study.schema)
-        return f"{len(scan_ids)} simulated scan{'s' * (len(scan_ids) != 1)}"
+        scans = simulate_series(
+            study.recipe.phantom,
+            study.scans_folder,
+            study.root / "phantom",
+            schema=study.schema,
+        )
+        return f"{len(scans)} simulated scan{'s' * (len(scans) != 1)}"
