@@ -12,11 +12,13 @@ from tomolith.core import Box, ClassSchema, Grid
 from tomolith.errors import InputError, RecipeError
 from tomolith.phantom.cell import Cell
 from tomolith.phantom.drawing import MATERIALS
-from tomolith.phantom.noise import make_key
-from tomolith.phantom.scanner import Scanner
+from tomolith.phantom.motion import Motion, move_labels, move_picture, source_box
+from tomolith.phantom.noise import Floats, axes_um, fractal_noise, make_key
+from tomolith.phantom.scanner import Scanner, greys
 from tomolith.phantom.settings import PhantomSettings, scan_name
 
 _TILE_ZYX = (64, 128, 256)  # a box is made in tiles of this size, which bounds the memory
+_TEXTURE_UM = 24.0
 _COUNTS_AS = {"pit": "background", "deposited": "dendrite", "redeposited": "dendrite"}
 
 
@@ -37,12 +39,14 @@ class Phantom:
     scanner: Scanner
     scan_id: str
     pulse: int
+    motion: Motion
 
     @classmethod
     def of(cls, cell: Cell, scan_id: str, pulse: int) -> Phantom:
         """Return the scan of a cell after ``pulse`` pulses; its name decides the noise."""
         key = make_key(cell.settings.seed, scan_id, "scanner")
-        return cls(cell, Scanner(cell.settings, key), scan_id, pulse)
+        motion = Motion.of_scan(cell.settings, scan_id, first=pulse == cell.settings.scans[0])
+        return cls(cell, Scanner(cell.settings, key), scan_id, pulse, motion)
 
     @classmethod
     def build(cls, settings: PhantomSettings, scan_id: str) -> Phantom:
@@ -88,11 +92,37 @@ class Phantom:
         material = np.empty(box.shape_zyx, np.uint8)
         for tile in box.tiles(_TILE_ZYX):
             read = self.scanner.reads(tile)
-            drawing = self.cell.draw(read, self.pulse)
+            picture, drawn = self._picture(read)
             here = tile.relative_to(box).slices
-            image[here] = self.scanner.image(tile, drawing)
-            material[here] = drawing.material[tile.relative_to(read).slices]
+            image[here] = self.scanner.image(tile, picture)
+            material[here] = drawn[tile.relative_to(read).slices]
         return image, material
+
+    def materials(self, box: Box) -> npt.NDArray[np.uint8]:
+        """Return the index of each voxel's material, without making the image."""
+        if self.motion.is_still:
+            return self.cell.draw(box, self.pulse).material
+        sources = self.motion.sources(box)
+        around = source_box(sources)
+        return move_labels(self.cell.draw(around, self.pulse).material, around, sources)
+
+    def _picture(self, box: Box) -> tuple[Floats, npt.NDArray[np.uint8]]:
+        """Return the greys of an ideal scan of a box, and its materials."""
+        if self.motion.is_still:
+            return self._still_picture(box)
+        sources = self.motion.sources(box)
+        around = source_box(sources)
+        picture, material = self._still_picture(around)
+        return move_picture(picture, around, sources), move_labels(material, around, sources)
+
+    def _still_picture(self, box: Box) -> tuple[Floats, npt.NDArray[np.uint8]]:
+        s, drawing = self.settings, self.cell.draw(box, self.pulse)
+        picture = drawing.paint(greys(s))
+        if s.texture:  # of the material itself: the same in every scan of the cell
+            axes = axes_um(s.shape_zyx, s.voxel_size_um, box)
+            grain = fractal_noise(self.cell.layers.key + 11, axes, _TEXTURE_UM)
+            picture += np.float32(s.texture) * grain
+        return picture, drawing.material
 
 
 def label_values(schema: ClassSchema) -> npt.NDArray[np.uint8]:

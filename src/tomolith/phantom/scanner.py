@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.core import Box
-from tomolith.phantom.drawing import SPECK, Drawing
+from tomolith.phantom.drawing import SPECK
 from tomolith.phantom.noise import (
     Floats,
     axes_um,
@@ -36,8 +36,8 @@ class Scanner:
     >>> from tomolith.phantom import Cell
     >>> s = PhantomSettings(preset="tiny")
     >>> scanner, box = Scanner(s, key=1), Box((0, 0, 0), (2, 3, 4))
-    >>> drawing = Cell.build(s, 0).draw(scanner.reads(box), 12)
-    >>> scanner.image(box, drawing).dtype
+    >>> picture = Cell.build(s, 0).draw(scanner.reads(box), 12).paint(greys(s))
+    >>> scanner.image(box, picture).dtype
     dtype('uint8')
     """
 
@@ -49,26 +49,26 @@ class Scanner:
         reach = len(self._point_spread) // 2 + len(self._fringe_spread) // 2
         return box.expand((reach, reach, reach))
 
-    def image(self, box: Box, drawing: Drawing) -> npt.NDArray[np.unsignedinteger[Any]]:
+    def image(self, box: Box, picture: Floats) -> npt.NDArray[np.unsignedinteger[Any]]:
         """Return the grey values of a box as the scan stores them.
 
         Parameters
         ----------
         box
             Voxels of the image.
-        drawing
-            The cell, drawn over :meth:`reads` of the box.
+        picture
+            Greys of an ideal scan over :meth:`reads` of the box.
         """
-        grey = self.grey(box, drawing)
+        grey = self.grey(box, picture)
         if self.settings.inverted:
             grey = np.float32(1.0) - grey
         top = np.iinfo(self.settings.dtype).max
         return np.rint(np.clip(grey, 0.0, 1.0) * np.float32(top)).astype(self.settings.dtype)
 
-    def grey(self, box: Box, drawing: Drawing) -> Floats:
+    def grey(self, box: Box, picture: Floats) -> Floats:
         """Return the degraded grey values of a box, mostly between 0 and 1."""
         s = self.settings
-        grey = self.optics(box, drawing)
+        grey = self.optics(box, picture)
         if s.drift:
             grey = grey + self._drift(box)
         if s.rings:
@@ -77,12 +77,12 @@ class Scanner:
             grey = grey + np.float32(s.noise) * self._noise(box)
         return grey
 
-    def optics(self, box: Box, drawing: Drawing) -> Floats:
+    def optics(self, box: Box, picture: Floats) -> Floats:
         """Return the blurred greys, with edge fringes, before drift, rings and noise."""
         s = self.settings
         reach = len(self._fringe_spread) // 2
         outer = box.expand((reach, reach, reach))
-        sharp = _smooth(self.clean(self.reads(box), drawing), self._point_spread)
+        sharp = _smooth(picture, self._point_spread)
         if not s.fringes:
             return sharp
         core = sharp[box.relative_to(outer).slices]
@@ -96,31 +96,6 @@ class Scanner:
     def _fringe_spread(self) -> tuple[float, ...]:
         s = self.settings
         return _gauss_taps(_FRINGE_WIDTH * s.blur_um / s.voxel_size_um) if s.fringes else (1.0,)
-
-    def clean(self, box: Box, drawing: Drawing) -> Floats:
-        """Return the greys of an ideal scan: Li absorbs less than polymer, so it is darker."""
-        s = self.settings
-        grey = drawing.paint(self.greys)
-        if s.texture:
-            axes = axes_um(s.shape_zyx, s.voxel_size_um, box)
-            grey += np.float32(s.texture) * fractal_noise(self.key + 11, axes, 24.0)
-        return grey
-
-    @property
-    def greys(self) -> dict[str, float]:
-        """The grey of each material, and of specks in the polymer."""
-        s = self.settings
-        contrasts = {
-            "background": 0.0,
-            "electrode": s.electrode_contrast,
-            "dendrite": s.dendrite_contrast,
-            "pit": s.pit_contrast,
-            # of a porous layer a scan sees Li and what fills its pores, together
-            "deposited": s.deposit_contrast,
-            "redeposited": s.redeposit_contrast,
-            SPECK: s.dendrite_contrast,
-        }
-        return {name: s.polymer_grey - contrast for name, contrast in contrasts.items()}
 
     def _drift(self, box: Box) -> Floats:
         """Smooth unevenness of the background, and cupping."""
@@ -154,6 +129,28 @@ class Scanner:
     def _noise(self, box: Box) -> Floats:
         grain = _smooth(white_noise(self.key + 44, box.expand((1, 1, 1))), _GRAIN)
         return grain * np.float32(sum(w * w for w in _GRAIN) ** -1.5)
+
+
+def greys(settings: PhantomSettings) -> dict[str, float]:
+    """Return the grey of each material, and of specks: Li absorbs less than polymer.
+
+    Examples
+    --------
+    >>> round(greys(PhantomSettings())["electrode"], 2)
+    0.43
+    """
+    s = settings
+    contrasts = {
+        "background": 0.0,
+        "electrode": s.electrode_contrast,
+        "dendrite": s.dendrite_contrast,
+        "pit": s.pit_contrast,
+        # of a porous layer a scan sees Li and what fills its pores, together
+        "deposited": s.deposit_contrast,
+        "redeposited": s.redeposit_contrast,
+        SPECK: s.dendrite_contrast,
+    }
+    return {name: s.polymer_grey - contrast for name, contrast in contrasts.items()}
 
 
 def _gauss_taps(sigma_vox: float) -> tuple[float, ...]:

@@ -171,6 +171,16 @@ class PhantomSettings(Settings):
     inverted: bool = Field(False, description="Li bright instead of dark.")
     dtype: Literal["uint8", "uint16"] = Field("uint8", description="Type of the grey values.")
 
+    motion_shift_vox: float = Field(
+        0.0, ge=0, le=50, description="How far scans after the first are shifted at most."
+    )
+    motion_rotate_deg: float = Field(
+        0.0, ge=0, le=10, description="How far scans after the first are turned at most."
+    )
+    motion_deform_vox: float = Field(
+        0.0, ge=0, le=5, description="Smooth deformation of scans after the first (rms)."
+    )
+
     hand_labelled_slices: Size | tuple[Index, ...] = Field(
         10, description="Cross-sections shown in labels/hand: how many, or a list of z."
     )

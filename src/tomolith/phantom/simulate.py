@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tomolith.phantom.noise import make_key
 from tomolith.phantom.phantom import Phantom, label_values
 from tomolith.phantom.settings import PhantomSettings, scan_name
 from tomolith.phantom.truth import TruthCounter, write_truth
+from tomolith.store.atomic import write_text
 from tomolith.store.intensity import sample_stats
 from tomolith.store.scan import Scan
 
@@ -41,7 +43,7 @@ def simulate_series(
     scans_folder
         Gets ``cell<i>-t<jj>.zarr`` for each scan.
     truth_folder
-        Gets ``truth.parquet`` and ``.csv`` and, for each cell, ``cell<i>.mpt`` and
+        Gets ``truth.parquet`` and ``.csv``, ``motions.json`` and, for each cell, ``cell<i>.mpt`` and
         ``cell<i>.bdf.csv``, what the cycler recorded.
     schema
         Classes of the labels.
@@ -65,10 +67,10 @@ def simulate_series(
     >>> [scan.id for scan in simulate_series(settings, folder / "scans", folder / "phantom")]
     ['cell0-t00', 'cell0-t12']
     >>> sorted(path.name for path in (folder / "phantom").iterdir())
-    ['cell0.bdf.csv', 'cell0.mpt', 'truth.csv', 'truth.parquet']
+    ['cell0.bdf.csv', 'cell0.mpt', 'motions.json', 'truth.csv', 'truth.parquet']
     """
     label_values(schema)
-    scans, rows = [], []
+    scans, rows, motions = [], [], {}
     for index in range(settings.n_cells):
         cell = Cell.build(settings, index)
         log = simulate_cycler(settings.protocol, key=make_key(settings.seed, index, "cycler"))
@@ -81,7 +83,9 @@ def simulate_series(
             path = scans_folder / f"{phantom.scan_id}.zarr"
             scans.append(write_scan(phantom, path, schema=schema, counter=counter))
             rows += counter.rows(phantom.scan_id, index)
+            motions[phantom.scan_id] = phantom.motion.to_dict()
     write_truth(rows, truth_folder)
+    write_text(truth_folder / "motions.json", json.dumps(motions, indent=1))
     return tuple(scans)
 
 
@@ -208,7 +212,7 @@ class _HandLabels:
                 start, stop = [0, 0, 0], list(self._shape)
                 start[axis], stop[axis] = index, index + 1
                 box = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-                labels = values[phantom.cell.draw(box, phantom.pulse).material.squeeze(axis)]
+                labels = values[phantom.materials(box).squeeze(axis)]
                 if settings.hand_mistake_rate > 0:
                     labels = hand_label(
                         labels,
