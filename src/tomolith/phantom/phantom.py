@@ -17,7 +17,7 @@ from tomolith.phantom.noise import Floats, axes_um, fractal_noise, make_key
 from tomolith.phantom.scanner import Scanner, greys
 from tomolith.phantom.settings import PhantomSettings, scan_name
 
-_TILE_ZYX = (64, 128, 256)  # a box is made in tiles of this size, which bounds the memory
+_TILE_ZYX = (128, 192, 256)  # a box is made in tiles of this size, which bounds the memory
 _TEXTURE_UM = 24.0
 _COUNTS_AS = {"pit": "background", "deposited": "dendrite", "redeposited": "dendrite"}
 

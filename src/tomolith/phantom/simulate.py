@@ -25,6 +25,7 @@ from tomolith.store.scan import Scan
 
 SIMULATED = "simulated: no X-rays, no cell"
 _WORKERS = 2
+_BLOCK_SLICES = 128
 
 
 def simulate_series(
@@ -43,8 +44,8 @@ def simulate_series(
     scans_folder
         Gets ``cell<i>-t<jj>.zarr`` for each scan.
     truth_folder
-        Gets ``truth.parquet`` and ``.csv``, ``motions.json`` and, for each cell, ``cell<i>.mpt`` and
-        ``cell<i>.bdf.csv``, what the cycler recorded.
+        Gets ``truth.parquet`` and ``.csv``, ``motions.json`` and, for each cell, what the cycler
+        recorded, as ``cell<i>.mpt`` and ``cell<i>.bdf.csv``.
     schema
         Classes of the labels.
 
@@ -165,7 +166,7 @@ def write_scan(
             counter.add(block.write, material)
 
     run_blocks(
-        plan_blocks(scan.grid, shard_zyx=scan.layout.shard_zyx),
+        plan_blocks(scan.grid, shard_zyx=scan.layout.shard_zyx, block_zyx=_block_zyx(scan)),
         work,
         executor="threads",
         workers=_WORKERS,
@@ -177,6 +178,12 @@ def write_scan(
     hand.finish()
     scan.finish()
     return scan
+
+
+def _block_zyx(scan: Scan) -> tuple[int, int, int]:
+    """Return blocks of several shards along z: blur reads a halo, which thick blocks share."""
+    n_z, n_y, n_x = scan.layout.shard_zyx
+    return n_z * max(1, _BLOCK_SLICES // n_z), n_y, n_x
 
 
 class _HandLabels:
