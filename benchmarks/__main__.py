@@ -12,6 +12,7 @@ BENCHMARKS = (
     "predict_large",
     "demo",
     "phantom_baselines",
+    "full_route",
     "nmc_cathode",
     "nanoxct_pores",
     "examples_other_scan",

@@ -30,7 +30,7 @@ def listing(kind: str) -> Iterator[str]:
     Examples
     --------
     >>> [line.split()[0] for line in listing("steps")][:2]
-    ['phantom', 'import']
+    ['phantom', 'reconstruct']
     """
     if kind == "steps":
         from tomolith.app.steps import STEPS

@@ -17,6 +17,7 @@ from tomolith.measure.evaluate import EvaluateSettings
 from tomolith.measure.quantify import MeasureSettings
 from tomolith.phantom.settings import PhantomSettings
 from tomolith.prepare.import_scan import ImportSettings
+from tomolith.prepare.reconstruct import ReconstructSettings
 from tomolith.report.settings import ReportSettings
 
 S = TypeVar("S", bound=Settings)
@@ -79,6 +80,7 @@ class Recipe(Settings):
         description="Class schema: a preset, or a list of names or of {name, value, colour, role}."
     )
     phantom: PhantomSettings | None = None
+    reconstruct: ReconstructSettings | None = None
     import_: ImportSettings | None = Field(None, alias="import")
     train: TrainSection | None = None
     predict: PredictSection | None = None
@@ -149,9 +151,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def _expand_paths(values: dict[str, Any], folder: Path) -> None:
     """Make the paths of the inputs absolute, in place."""
-    section = values.get("import")
-    entries = section.get("scans") if isinstance(section, dict) else None
-    for entry in entries if isinstance(entries, list) else []:
+    sections = [s for s in (values.get("reconstruct"), values.get("import")) if isinstance(s, dict)]
+    for entry in [e for s in sections if isinstance(s.get("scans"), list) for e in s["scans"]]:
         if not isinstance(entry, dict):
             continue
         labels = entry.get("labels")

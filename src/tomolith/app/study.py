@@ -18,6 +18,9 @@ from tomolith.errors import InputError, IntegrityError
 from tomolith.store.atomic import disk_errors, write_bytes
 from tomolith.store.scan import Scan
 
+SCAN_MAKERS = ("phantom", "reconstruct", "import")
+"""Steps that bring scans into a study."""
+
 
 @dataclass(frozen=True)
 class PlannedScan:
@@ -92,14 +95,14 @@ class Study:
         """Return the scans this recipe makes or imports, in its order."""
         from tomolith.app.steps import STEPS
 
-        makers = [STEPS[name] for name in ("phantom", "import") if self.recipe.section(name)]
+        makers = [STEPS[name] for name in SCAN_MAKERS if self.recipe.section(name)]
         return tuple(scan_id for step in makers for scan_id in step.scan_ids(self))
 
     def planned_scans(self) -> dict[str, PlannedScan]:
         """Open every input and return what each scan will be, by its id."""
         from tomolith.app.steps import STEPS
 
-        makers = [STEPS[name] for name in ("phantom", "import") if self.recipe.section(name)]
+        makers = [STEPS[name] for name in SCAN_MAKERS if self.recipe.section(name)]
         return {i: planned for step in makers for i, planned in step.planned(self).items()}
 
     def scan(self, scan_id: str) -> Scan:

@@ -1,1 +1,1 @@
-"""Getting scans ready: import now; reconstruct, stitch, rectify, register and filter to come."""
+"""Getting scans ready: reconstruct and import; stitch, rectify, register and filter to come."""

@@ -96,4 +96,4 @@ def test_predict_needs_a_model(tmp_path):
 
 
 def test_section_names_are_in_running_order():
-    assert section_names()[:3] == ("phantom", "import", "train")
+    assert section_names()[:4] == ("phantom", "reconstruct", "import", "train")

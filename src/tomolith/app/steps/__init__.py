@@ -11,11 +11,13 @@ from tomolith.app.steps.import_ import ImportStep
 from tomolith.app.steps.measure import MeasureStep
 from tomolith.app.steps.phantom import PhantomStep
 from tomolith.app.steps.predict import PredictStep
+from tomolith.app.steps.reconstruct import ReconstructStep
 from tomolith.app.steps.report import ReportStep
 from tomolith.app.steps.train import TrainStep
 
 _ORDER: tuple[Step, ...] = (
     PhantomStep(),
+    ReconstructStep(),
     ImportStep(),
     TrainStep(),
     PredictStep(),

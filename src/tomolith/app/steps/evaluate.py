@@ -35,7 +35,7 @@ class EvaluateStep:
     name = "evaluate"
     summary = "Score predictions against labels on held-out slices."
     function = "tomolith.measure.evaluate:evaluate"
-    after = ("phantom", "import", "train", "predict")
+    after = ("phantom", "reconstruct", "import", "train", "predict")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return nothing: only results of the study are read."""

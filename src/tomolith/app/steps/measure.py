@@ -18,7 +18,7 @@ class MeasureStep:
     name = "measure"
     summary = "Turn labels into numbers."
     function = "tomolith.measure.quantify:measure"
-    after = ("phantom", "import", "predict")
+    after = ("phantom", "reconstruct", "import", "predict")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return nothing: only results of the study are read."""

@@ -20,7 +20,7 @@ class PredictStep:
     name = "predict"
     summary = "Segment whole scans, out of core."
     function = "tomolith.learn.predict:predict"
-    after = ("phantom", "import", "train")
+    after = ("phantom", "reconstruct", "import", "train")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return the fingerprint of a model from outside the study."""

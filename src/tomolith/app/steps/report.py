@@ -14,7 +14,7 @@ class ReportStep:
     name = "report"
     summary = "Write the report, one HTML file."
     function = "tomolith.report:write_report"
-    after = ("phantom", "import", "train", "predict", "evaluate", "measure")
+    after = ("phantom", "reconstruct", "import", "train", "predict", "evaluate", "measure")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return the recipe's text, which the report shows."""

@@ -20,7 +20,7 @@ class TrainStep:
     name = "train"
     summary = "Train a network on the labelled slices."
     function = "tomolith.learn.train:train"
-    after = ("phantom", "import")
+    after = ("phantom", "reconstruct", "import")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return nothing: only scans of the study are read."""
