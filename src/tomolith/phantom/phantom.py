@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy.typing as npt
 
 from tomolith.core import Box, ClassSchema, Grid
 from tomolith.errors import InputError, RecipeError
+from tomolith.phantom.attenuation import linear_attenuation
 from tomolith.phantom.cell import Cell
-from tomolith.phantom.drawing import MATERIALS
+from tomolith.phantom.drawing import MATERIALS, SPECK
 from tomolith.phantom.motion import Motion, move_labels, move_picture, source_box
 from tomolith.phantom.noise import Floats, axes_um, fractal_noise, make_key
 from tomolith.phantom.scanner import Scanner, greys
@@ -90,9 +92,10 @@ class Phantom:
         """
         image = np.empty(box.shape_zyx, self.settings.dtype)
         material = np.empty(box.shape_zyx, np.uint8)
+        values = greys(self.settings)
         for tile in box.tiles(_TILE_ZYX):
             read = self.scanner.reads(tile)
-            picture, drawn = self._picture(read)
+            picture, drawn = self._drawn(read, values, textured=True)
             here = tile.relative_to(box).slices
             image[here] = self.scanner.image(tile, picture)
             material[here] = drawn[tile.relative_to(read).slices]
@@ -106,23 +109,63 @@ class Phantom:
         around = source_box(sources)
         return move_labels(self.cell.draw(around, self.pulse).material, around, sources)
 
-    def _picture(self, box: Box) -> tuple[Floats, npt.NDArray[np.uint8]]:
-        """Return the greys of an ideal scan of a box, and its materials."""
+    def attenuation(self, box: Box) -> Floats:
+        """Return the true linear attenuation coefficient of a box in 1/cm, at 27.5 keV.
+
+        Voxels at borders hold the mean of what they share; porous layers that of Li and polymer.
+        """
+        picture, _ = self._drawn(box, attenuations(self.settings), textured=False)
+        return np.maximum(picture, np.float32(0))
+
+    def _drawn(
+        self, box: Box, values: Mapping[str, float], *, textured: bool
+    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
+        """Return a box painted with a value per material, and its materials."""
         if self.motion.is_still:
-            return self._still_picture(box)
+            return self._drawn_still(box, values, textured=textured)
         sources = self.motion.sources(box)
         around = source_box(sources)
-        picture, material = self._still_picture(around)
+        picture, material = self._drawn_still(around, values, textured=textured)
         return move_picture(picture, around, sources), move_labels(material, around, sources)
 
-    def _still_picture(self, box: Box) -> tuple[Floats, npt.NDArray[np.uint8]]:
+    def _drawn_still(
+        self, box: Box, values: Mapping[str, float], *, textured: bool
+    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
         s, drawing = self.settings, self.cell.draw(box, self.pulse)
-        picture = drawing.paint(greys(s))
-        if s.texture:  # of the material itself: the same in every scan of the cell
+        picture = drawing.paint(values)
+        if s.texture and textured:  # of the material itself: the same in every scan of the cell
             axes = axes_um(s.shape_zyx, s.voxel_size_um, box)
             grain = fractal_noise(self.cell.layers.key + 11, axes, _TEXTURE_UM)
             picture += np.float32(s.texture) * grain
         return picture, drawing.material
+
+
+def attenuations(settings: PhantomSettings) -> dict[str, float]:
+    """Return the attenuation of each material, and of specks, in 1/cm.
+
+    Pits and specks are empty; the pores of deposited and redeposited Li hold polymer.
+
+    Examples
+    --------
+    >>> mu = attenuations(PhantomSettings())
+    >>> mu["electrode"] < mu["deposited"] < mu["background"]
+    True
+    """
+    mu = linear_attenuation()
+    lithium, polymer = mu["lithium"], mu["polymer"]
+
+    def porous(porosity_frac: float) -> float:
+        return (1 - porosity_frac) * lithium + porosity_frac * polymer
+
+    return {
+        "background": polymer,
+        "electrode": lithium,
+        "dendrite": lithium,
+        "pit": mu["void"],
+        "deposited": porous(settings.deposit_porosity_frac),
+        "redeposited": porous(settings.redeposit_porosity_frac),
+        SPECK: mu["void"],
+    }
 
 
 def label_values(schema: ClassSchema) -> npt.NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 from tomolith.config import Settings
 from tomolith.core import charge_to_thickness_um
 from tomolith.phantom.hand import HIGHEST_MISTAKE_RATE, HandSlices
+from tomolith.phantom.projections import ProjectionSettings
 from tomolith.phantom.protocol import Protocol
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -179,6 +180,10 @@ class PhantomSettings(Settings):
     )
     motion_deform_vox: float = Field(
         0.0, ge=0, le=5, description="Smooth deformation of scans after the first (rms)."
+    )
+
+    projections: ProjectionSettings | None = Field(
+        None, description="Also simulate projections of each scan, for the step 'reconstruct'."
     )
 
     hand_labelled_slices: Size | tuple[Index, ...] = Field(

@@ -17,6 +17,7 @@ from tomolith.phantom.cycler import simulate_cycler, write_bdf_csv, write_mpt
 from tomolith.phantom.hand import hand_label
 from tomolith.phantom.noise import make_key
 from tomolith.phantom.phantom import Phantom, label_values
+from tomolith.phantom.projections import ProjectionSettings, simulate_projections
 from tomolith.phantom.settings import PhantomSettings, scan_name
 from tomolith.phantom.truth import TruthCounter, write_truth
 from tomolith.store.atomic import write_text
@@ -45,7 +46,8 @@ def simulate_series(
         Gets ``cell<i>-t<jj>.zarr`` for each scan.
     truth_folder
         Gets ``truth.parquet`` and ``.csv``, ``motions.json`` and, for each cell, what the cycler
-        recorded, as ``cell<i>.mpt`` and ``cell<i>.bdf.csv``.
+        recorded, as ``cell<i>.mpt`` and ``cell<i>.bdf.csv``. With
+        ``settings.projections`` also ``cell<i>-t<jj>.h5``, DXchange files for ``reconstruct``.
     schema
         Classes of the labels.
 
@@ -84,10 +86,28 @@ def simulate_series(
             path = scans_folder / f"{phantom.scan_id}.zarr"
             scans.append(write_scan(phantom, path, schema=schema, counter=counter))
             rows += counter.rows(phantom.scan_id, index)
+            if settings.projections is not None:
+                _write_projections(phantom, settings.projections, truth_folder)
             motions[phantom.scan_id] = phantom.motion.to_dict()
     write_truth(rows, truth_folder)
     write_text(truth_folder / "motions.json", json.dumps(motions, indent=1))
     return tuple(scans)
+
+
+def _write_projections(phantom: Phantom, settings: ProjectionSettings, folder: Path) -> None:
+    _, n_y, n_x = phantom.settings.shape_zyx
+
+    def attenuation(z_start: int, z_stop: int) -> npt.NDArray[np.float32]:
+        return phantom.attenuation(Box((z_start, 0, 0), (z_stop, n_y, n_x)))
+
+    simulate_projections(
+        attenuation,
+        phantom.settings.shape_zyx,
+        phantom.settings.voxel_size_um,
+        folder / f"{phantom.scan_id}.h5",
+        settings,
+        key=make_key(phantom.settings.seed, phantom.scan_id, "projections"),
+    )
 
 
 def make_phantom(
