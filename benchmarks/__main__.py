@@ -12,6 +12,8 @@ BENCHMARKS = (
     "predict_large",
     "demo",
     "phantom_baselines",
+    "phantom_stream",
+    "faraday",
     "full_route",
     "nmc_cathode",
     "nanoxct_pores",

@@ -18,12 +18,16 @@ from tomolith.store.intensity import sample_stats
 from tomolith.store.layout import Layout
 from tomolith.store.scan import Scan
 
+# Three of the cell's six materials: pits are then background, deposited Li counts as dendrite.
 PHANTOM_CLASSES = ClassSchema.from_recipe(["background", "electrode", "dendrite"])
+TRAINED_SCAN, OTHER_SCAN = "cell0-t12", "cell1-t12"  # two cells, both after the last charge
+_YX = (152, 320)  # the cell lies across y and fills it
+_PITS_PER_SLICE = 36 / 96  # as in the preset 'demo'
 
 
 def train_on_phantom(folder: Path, *, minutes: float, seed: int = 0) -> ModelBundle:
     """Return a U-Net trained on one simulated cell as ``examples/demo`` does, for some minutes."""
-    scan = phantom_scan(folder, "phantom-0", shape_zyx=(48, 144, 320))
+    scan = phantom_scan(folder, TRAINED_SCAN, n_slices=48)
     example = Example(scan.id, scan.image, scan.labels("truth"), scan.stats)
     settings = TrainSettings(
         minutes=minutes,
@@ -37,12 +41,18 @@ def train_on_phantom(folder: Path, *, minutes: float, seed: int = 0) -> ModelBun
     return train([example], settings, folder / "model", schema=PHANTOM_CLASSES).bundle
 
 
-def phantom_scan(folder: Path, name: str, *, shape_zyx: tuple[int, int, int]) -> Scan:
+def phantom_scan(folder: Path, name: str, *, n_slices: int) -> Scan:
     """Return a simulated scan with ``labels/truth``, made now or earlier."""
     path = folder / f"{name}.zarr"
     if path.is_dir():
         return Scan.open(path)
-    settings = PhantomSettings(shape_zyx=shape_zyx, hand_labelled_slices=1)
+    settings = PhantomSettings(
+        shape_zyx=(n_slices, *_YX),
+        n_cells=2,
+        scans=(12,),
+        n_pits=round(_PITS_PER_SLICE * n_slices),
+        hand_labelled_slices=1,
+    )
     return make_phantom(settings, path, schema=PHANTOM_CLASSES)
 
 
@@ -51,7 +61,7 @@ def mirrored_scan(folder: Path, name: str, shape_zyx: Triple, shard_zyx: Triple)
 
     A simulated cell of that size would mostly be air, of which the network has seen little.
     """
-    small = phantom_scan(folder, "phantom-1", shape_zyx=(shape_zyx[0], 144, 320))
+    small = phantom_scan(folder, OTHER_SCAN, n_slices=shape_zyx[0])
     scan = Scan.create(
         folder / f"{name}.zarr",
         Grid(shape_zyx, small.grid.voxel_size_um),
