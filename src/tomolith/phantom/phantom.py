@@ -21,7 +21,7 @@ from tomolith.phantom.settings import PhantomSettings, scan_name
 
 _TILE_ZYX = (128, 192, 256)  # a box is made in tiles of this size, which bounds the memory
 _TEXTURE_UM = 24.0
-_COUNTS_AS = {"pit": "background", "deposited": "dendrite", "redeposited": "dendrite"}
+SIMULATED = "simulated: no X-rays, no cell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,23 +171,27 @@ def attenuations(settings: PhantomSettings) -> dict[str, float]:
 def label_values(schema: ClassSchema) -> npt.NDArray[np.uint8]:
     """Return the schema's value of each of :data:`MATERIALS`.
 
-    A schema may have fewer classes than the cell has materials: pits are then background, and
-    deposited and redeposited Li count as dendrite.
+    A schema may have fewer classes than the cell has materials: then pits are background, and
+    deposited and redeposited Li count as dendrite. With a class ``lithium`` instead of
+    ``dendrite``, as in ``li-binary``, all three are that, and electrodes background.
 
     Raises
     ------
     RecipeError
         The schema has no class ``background``, ``electrode`` or ``dendrite``.
     """
+    counts_as = {"pit": "background", "deposited": "dendrite", "redeposited": "dendrite"}
     needed = ("background", "electrode", "dendrite")
+    if "lithium" in schema.names:
+        counts_as = dict.fromkeys(("dendrite", "deposited", "redeposited"), "lithium")
+        counts_as |= {"pit": "background", "electrode": "background"}
+        needed = ("background", "lithium")
     missing = [name for name in needed if name not in schema.names]
     if missing:
         raise RecipeError(
             f"the classes {', '.join(schema.names)} leave out {', '.join(missing)}",
             expected=f"a class schema with {', '.join(needed)}, which the phantom is made of",
-            mend="write 'classes: li-operando'",
+            mend="write 'classes: li-operando' or 'classes: li-binary'",
         )
-    return np.array(
-        [schema[name if name in schema.names else _COUNTS_AS[name]].value for name in MATERIALS],
-        np.uint8,
-    )
+    names = [name if name in schema.names else counts_as[name] for name in MATERIALS]
+    return np.array([schema[name].value for name in names], np.uint8)

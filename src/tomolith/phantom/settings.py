@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from tomolith.config import Settings
-from tomolith.core import charge_to_thickness_um
+from tomolith.core import Grid, charge_to_thickness_um
 from tomolith.phantom.hand import HIGHEST_MISTAKE_RATE, HandSlices
 from tomolith.phantom.projections import ProjectionSettings
 from tomolith.phantom.protocol import Protocol
@@ -46,6 +46,16 @@ PHANTOM_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "n_pits": 40,
             }
         ),
+        "binary-128": MappingProxyType(
+            {
+                "n_cells": 4,
+                "scans": (8, 12, 18, 21, 24),
+                "shape_zyx": (128, 300, 512),
+                "voxel_size_um": 1.33,
+                "n_pits": 70,
+                "n_patches": 4433,
+            }
+        ),
         "operando-paper": MappingProxyType(
             {
                 "shape_zyx": (3896, 698, 1707),
@@ -74,6 +84,7 @@ class PhantomSettings(Settings):
     ----------
     preset
         ``demo`` (both electrodes in 2.66 µm voxels), ``tiny`` (64³ voxels, for tests),
+        ``binary-128`` (4433 patches of 128 × 128, the protocol of the TransforCNN paper),
         ``operando-256`` (25 scans of 256 × 300 × 256 voxels of 1.33 µm) or ``operando-paper``
         (25 scans of the paper's size).
     n_cells, scans
@@ -96,7 +107,7 @@ class PhantomSettings(Settings):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    preset: Literal["demo", "tiny", "operando-256", "operando-paper"] = Field(
+    preset: Literal["demo", "tiny", "binary-128", "operando-256", "operando-paper"] = Field(
         "demo", description="Defaults for what is not given."
     )
     n_cells: int = Field(1, ge=1, description="Number of simulated cells.")
@@ -182,6 +193,11 @@ class PhantomSettings(Settings):
         0.0, ge=0, le=5, description="Smooth deformation of scans after the first (rms)."
     )
 
+    n_patches: Size | None = Field(
+        None, description="Write so many single patches instead of whole scans."
+    )
+    patch_px: Size = Field(128, description="Side of such a patch.")
+
     projections: ProjectionSettings | None = Field(
         None, description="Also simulate projections of each scan, for the step 'reconstruct'."
     )
@@ -232,6 +248,11 @@ class PhantomSettings(Settings):
             )
         if max(self._contrasts) > self.polymer_grey:
             raise ValueError("Li would be blacker than black: a contrast exceeds 'polymer_grey'")
+        if self.n_patches is not None and self.patch_px > min(self.shape_zyx[1:]):
+            raise ValueError(
+                f"patches of {self.patch_px} pixels ('patch_px') do not fit into cross-sections of "
+                f"{self.shape_zyx[1]} × {self.shape_zyx[2]} voxels ('shape_zyx')"
+            )
         for name, axis in (("hand_labelled_slices", 0), ("hand_labelled_planes", 1)):
             chosen, n = getattr(self, name), self.shape_zyx[axis]
             if isinstance(chosen, tuple) and chosen and max(chosen) >= n:
@@ -299,8 +320,19 @@ class PhantomSettings(Settings):
 
     @property
     def scan_ids(self) -> tuple[str, ...]:
-        """Names of the scans."""
-        return tuple(scan_name(i, state) for i in range(self.n_cells) for state in self.scans)
+        """Names of the scans; single patches lie in one scan called ``patches``."""
+        return tuple(self.grids)
+
+    @property
+    def grids(self) -> dict[str, Grid]:
+        """The grid of each scan, by its name."""
+        size = self.voxel_size_um
+        sizes = (size, size, size)
+        if self.n_patches is not None:
+            side = self.patch_px
+            return {"patches": Grid((self.n_patches, side, side), sizes, sections=True)}
+        names = (scan_name(i, state) for i in range(self.n_cells) for state in self.scans)
+        return {name: Grid(self.shape_zyx, sizes) for name in names}
 
     @property
     def hand_slices(self) -> HandSlices:

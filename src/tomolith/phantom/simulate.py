@@ -16,7 +16,8 @@ from tomolith.phantom.cell import Cell
 from tomolith.phantom.cycler import simulate_cycler, write_bdf_csv, write_mpt
 from tomolith.phantom.hand import hand_label
 from tomolith.phantom.noise import make_key
-from tomolith.phantom.phantom import Phantom, label_values
+from tomolith.phantom.patches import write_patches
+from tomolith.phantom.phantom import SIMULATED, Phantom, label_values
 from tomolith.phantom.projections import ProjectionSettings, simulate_projections
 from tomolith.phantom.settings import PhantomSettings, scan_name
 from tomolith.phantom.truth import TruthCounter, write_truth
@@ -24,7 +25,6 @@ from tomolith.store.atomic import write_text
 from tomolith.store.intensity import sample_stats
 from tomolith.store.scan import Scan
 
-SIMULATED = "simulated: no X-rays, no cell"
 _WORKERS = 2
 _BLOCK_SLICES = 128
 
@@ -73,6 +73,9 @@ def simulate_series(
     ['cell0.bdf.csv', 'cell0.mpt', 'motions.json', 'truth.csv', 'truth.parquet']
     """
     label_values(schema)
+    if settings.n_patches is not None:
+        (name,) = settings.scan_ids
+        return (write_patches(settings, scans_folder / f"{name}.zarr", schema=schema),)
     scans, rows, motions = [], [], {}
     for index in range(settings.n_cells):
         cell = Cell.build(settings, index)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from tomolith.app.study import PlannedScan, Study
-from tomolith.core import Grid
 from tomolith.phantom import simulate_series
 
 
@@ -26,9 +25,8 @@ class PhantomStep:
     def planned(self, study: Study) -> dict[str, PlannedScan]:
         """Return what each scan will be, by its id."""
         settings = study.recipe.phantom
-        size = settings.voxel_size_um
-        grid = Grid(settings.shape_zyx, (size, size, size))
-        return {i: PlannedScan(grid, np.dtype(settings.dtype)) for i in self.scan_ids(study)}
+        dtype = np.dtype(settings.dtype)
+        return {i: PlannedScan(grid, dtype) for i, grid in settings.grids.items()}
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return nothing: a phantom is made from its settings alone."""
@@ -36,14 +34,18 @@ class PhantomStep:
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
         """Return the simulated scans and the table of true numbers."""
-        scans = (study.scan_path(scan_id) / "zarr.json" for scan_id in self.scan_ids(study))
+        scans = tuple(study.scan_path(scan_id) / "zarr.json" for scan_id in self.scan_ids(study))
+        if study.recipe.phantom.n_patches is not None:
+            return scans
         return (*scans, study.root / "phantom" / "truth.parquet")
 
     def describe(self, study: Study) -> tuple[str, ...]:
         """Say what would be simulated."""
-        settings = study.recipe.phantom
-        shape = " × ".join(str(n) for n in settings.shape_zyx)
-        return tuple(f"{scan_id}: simulated volume {shape}" for scan_id in self.scan_ids(study))
+        return tuple(
+            f"{scan_id}: simulated {'patches' if grid.sections else 'volume'} "
+            + " × ".join(str(n) for n in grid.shape_zyx)
+            for scan_id, grid in study.recipe.phantom.grids.items()
+        )
 
     def run(self, study: Study) -> str:
         """Simulate all scans."""
