@@ -20,7 +20,7 @@ SCAN_ID, PULSE = "cell0-t12", 12
 SHAPE_ZYX, QUICK_SHAPE_ZYX = (1024, 698, 1500), (40, 300, 300)
 MOST_BYTES = 2 * 2**30
 MIB = 2**20
-PROFILED_ZYX = (32, 384, 512)
+PROFILED_ZYX = (128, 192, 256)  # a tile, as boxes are made
 
 # What the time of a block is spent on: the functions (file, name, and what calls it if that
 # matters) that add up to it. None of them calls another one of them.
@@ -30,7 +30,7 @@ PARTS: Mapping[str, tuple[tuple[str, ...], ...]] = MappingProxyType(
         "layers: into voxels": (("drawing.py", "layer_materials"), ("drawing.py", "paint")),
         "dendrites": (("dendrites.py", "distance_um"),),
         "specks in the polymer": (("cell.py", "_speck_frac"),),
-        "unevenness of the material": (("noise.py", "fractal_noise", "_still_picture"),),
+        "unevenness of the material": (("noise.py", "fractal_noise", "_drawn_still"),),
         "blur and fringes": (("scanner.py", "optics"),),
         "noise of the detector": (("scanner.py", "_noise"),),
         "drift and rings": (("scanner.py", "_drift"), ("scanner.py", "_rings")),
