@@ -71,6 +71,8 @@ class TruthCounter:
         self._counts = np.zeros((2, len(MATERIALS)), np.int64)  # stripping side, plating side
         self._covered = np.zeros((len(MATERIALS), n_z, n_x), np.bool_)
         self._over_void = np.zeros((n_z, n_x), np.bool_)
+        # pits that end, and redeposited Li that starts, where blocks meet along y
+        self._seams: dict[int, npt.NDArray[np.bool_]] = {}
         self._whole: npt.NDArray[np.uint8] | None = None
         if n_z * n_y * n_x <= LARGEST_CONNECTED_VOXELS:
             self._whole = np.zeros(s.shape_zyx, np.uint8)
@@ -91,6 +93,8 @@ class TruthCounter:
         with self._lock:
             self._counts += counts
             self._over_void[z, x] |= over_void
+            self._seam(box.stop_zyx[1])[0, z, x] |= material[:, -1] == _PIT
+            self._seam(box.start_zyx[1])[1, z, x] |= material[:, 0] == _REDEPOSITED
             for i, here in enumerate(covered):
                 self._covered[i, z, x] |= here
             if self._whole is not None:
@@ -126,7 +130,7 @@ class TruthCounter:
         filled, empty = float(counts[_REDEPOSITED]), float(counts[_PIT])
         share = filled / (filled + empty) if filled + empty else None
         yield "pit_filling", "pit", share, "1"
-        yield "void_map_share", "redeposited", float(self._over_void.mean()), "1"
+        yield "void_map_share", "redeposited", float(self._voids().mean()), "1"
         yield from self._geometry_numbers()
         yield from self._history_numbers(area_um2)
         dead = self._dead_voxels()
@@ -136,6 +140,18 @@ class TruthCounter:
             None if dead is None else dead * voxel_um3,
             "um3",
         )
+
+    def _seam(self, y: int) -> npt.NDArray[np.bool_]:
+        if y not in self._seams:
+            self._seams[y] = np.zeros((2, *self._over_void.shape), np.bool_)
+        return self._seams[y]
+
+    def _voids(self) -> npt.NDArray[np.bool_]:
+        """Return where redeposited Li lies right above a void, over (z, x)."""
+        out = self._over_void.copy()
+        for pit_below, filled_above in self._seams.values():
+            out |= pit_below & filled_above
+        return out
 
     def _geometry_numbers(self) -> Iterator[tuple[str, str, float | None, str]]:
         heights = self._cell.boundaries_um(self._pulse)
