@@ -19,8 +19,7 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Patch
 
 HERE = Path(__file__).parent
-SCAN_ID = "phantom-1"  # the cell that the network never saw
-SHOWN = ("background", "electrode", "dendrite")
+SCAN_ID = "cell0-t18"  # held out: half-way through discharge
 
 
 def main() -> None:
@@ -37,12 +36,12 @@ def main() -> None:
         scores.value("iou", system=system, subset="test", scan=SCAN_ID)
         for system in ("unet", "otsu")
     )
-    box = slice_with_most(maps["truth"], "dendrite")
+    box = slice_with_most(maps["truth"], ("dendrite", "deposited", "redeposited"))
     grey = scan.image.read(box)[0]
     low, high = np.percentile(grey, (0.5, 99.5))
     titles = {
         "truth": "truth",
-        "prediction": f"U-Net, trained on another cell: mean IoU {unet:.2f}",
+        "prediction": f"U-Net, trained on other scans of the cell: mean IoU {unet:.2f}",
         "otsu": f"Otsu: mean IoU {otsu:.2f}",
     }
     figure, axes = plt.subplots(2, 2, figsize=(10, 5.7), dpi=110, layout="constrained")
@@ -55,21 +54,23 @@ def main() -> None:
         ax.set_axis_off()
     schema = maps["truth"].schema
     figure.legend(
-        handles=[Patch(color=schema[name].colour, label=name) for name in SHOWN],
-        loc="outside lower center", ncols=len(SHOWN), frameon=False,
+        handles=[Patch(color=c.colour, label=c.name) for c in schema.classes],
+        loc="outside lower center", ncols=len(schema), frameon=False,
     )  # fmt: skip
     width_um = grey.shape[1] * scan.grid.require_voxel_size_um("the width")[2]
     figure.suptitle(
-        f"Simulated Li | polymer | Li cell, a cross-section {width_um:.0f} µm wide", fontsize=12
+        f"Simulated Li | polymer | Li cell, half discharged: a cross-section {width_um:.0f} µm wide",
+        fontsize=12,
     )
     figure.savefig(HERE / "overview.png")
 
 
-def slice_with_most(labels: LabelMap, name: str) -> Box:
-    """Return the cross-section with the largest area of a class."""
+def slice_with_most(labels: LabelMap, names: tuple[str, ...]) -> Box:
+    """Return the cross-section with the largest area of some classes."""
     n_z, n_y, n_x = labels.grid.shape_zyx
+    values = [labels.schema[name].value for name in names]
     boxes = [Box((z, 0, 0), (z + 1, n_y, n_x)) for z in range(n_z)]
-    return max(boxes, key=lambda box: int((labels.read(box) == labels.schema[name].value).sum()))
+    return max(boxes, key=lambda box: int(np.isin(labels.read(box), values).sum()))
 
 
 def coloured(labels: LabelMap, box: Box) -> np.ndarray:
