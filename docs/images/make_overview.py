@@ -59,8 +59,7 @@ def main() -> None:
     )  # fmt: skip
     width_um = grey.shape[1] * scan.grid.require_voxel_size_um("the width")[2]
     figure.suptitle(
-        f"Simulated Li | polymer | Li cell, half discharged: a cross-section {width_um:.0f} µm wide",
-        fontsize=12,
+        f"Simulated Li | polymer | Li cell, half discharged; width {width_um:.0f} µm", fontsize=12
     )
     figure.savefig(HERE / "overview.png")
 
