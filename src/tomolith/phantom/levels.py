@@ -25,6 +25,7 @@ _MOST_COLUMNS = 1_000_000
 _MOST_VOXELS = 48_000_000
 _N_HALVINGS = 40
 _VOID_AT_FIRST = 0.3  # of its last size, when Li begins to come back
+_JUST_BEYOND = 1e-9  # of an arrival: the last voxel that is counted is drawn too
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +194,15 @@ class _Solver:
         first = np.sort(np.minimum(self._arrivals.live, self._arrivals.doomed))
         if n_voxels <= 0 or len(first) == 0:
             return Growth()
-        limit = float(first[min(n_voxels, len(first)) - 1])
+        limit = float(first[min(n_voxels, len(first)) - 1]) + _JUST_BEYOND
         return Growth(limit, limit)
 
     def _shrunk(self, half: Growth, dead: npt.NDArray[np.bool_], n_live: int) -> Growth:
         """Return the growth at which so many voxels are left beside the dead ones."""
         live = np.sort(self._arrivals.live[~dead & (self._arrivals.live <= half.live)])
-        limit = float(live[min(n_live, len(live)) - 1]) if n_live > 0 and len(live) else -1.0
-        return Growth(limit, half.doomed)
+        if n_live <= 0 or len(live) == 0:
+            return Growth(doomed=half.doomed)
+        return Growth(float(live[min(n_live, len(live)) - 1]) + _JUST_BEYOND, half.doomed)
 
     def _list_arrivals(self, dendrites: Dendrites) -> _Arrivals:
         found: list[tuple[Doubles, Doubles, Doubles]] = []
