@@ -54,8 +54,8 @@ def run(*, quick: bool) -> Result:
         "scanned five times; the network learns from hand-labelled slices of three scans and is "
         f"scored on the two others ({', '.join(held_out)}), which it has never seen: on those "
         f"{n_each} cross-sections of each that the label map 'hand' shows, not on whole scans. "
-        "It is the same cell at another time, with other noise; how well methods do on another "
-        "cell is on the page [Classical methods on the phantom](phantom_baselines.md)."
+        "It is the same cell at another time, with other noise; `phantom_baselines` scores on "
+        "another cell."
     )
     header = ("system", "class", "IoU", "Dice", "IoU, mean over patches")
     tables = [
