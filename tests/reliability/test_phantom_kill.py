@@ -27,6 +27,7 @@ class Slow(Phantom):
         return super().render(box)
 
 simulate.Phantom = Slow
+simulate._BLOCK_SLICES = 1  # as thin as a shard, so that there are two
 simulate.make_phantom(PhantomSettings(preset="tiny"), Path(sys.argv[1]))
 """
 
@@ -38,7 +39,7 @@ def chunk_bytes(path):
 
 
 def test_killed_midway_it_is_unfinished_and_can_be_made_again(tmp_path):
-    path = tmp_path / "phantom-0.zarr"
+    path = tmp_path / "cell0-t12.zarr"
     maker = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -51,7 +52,7 @@ def test_killed_midway_it_is_unfinished_and_can_be_made_again(tmp_path):
     with pytest.raises(TomolithError, match="not finished"):
         Scan.open(path)
     make_phantom(SETTINGS, path)
-    make_phantom(SETTINGS, tmp_path / "never-killed.zarr", scan_id="phantom-0")
+    make_phantom(SETTINGS, tmp_path / "never-killed.zarr", scan_id="cell0-t12")
     found = chunk_bytes(path)
     assert len(found) >= 6
     assert found == chunk_bytes(tmp_path / "never-killed.zarr")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from phantom_helpers import (
     ALL_PULSES,
     DENDRITE,
@@ -14,7 +15,6 @@ from phantom_helpers import (
     draw,
     electrode_counts,
 )
-
 from tomolith.core import charge_to_thickness_um
 from tomolith.phantom import Cell, PhantomSettings, State
 

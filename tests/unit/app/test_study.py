@@ -51,9 +51,9 @@ def test_damaged_note_is_named(study, content):
 
 
 def test_unknown_scan_is_named(study):
-    assert study.chosen_scans(None, key="x") == ("phantom-0",)
-    with pytest.raises(InputError, match="phantom-0"):
-        study.chosen_scans(["phantom-9"], key="predict.scans")
+    assert study.chosen_scans(None, key="x") == ("cell0-t12",)
+    with pytest.raises(InputError, match="cell0-t12"):
+        study.chosen_scans(["cell9-t12"], key="predict.scans")
 
 
 def test_fingerprint_sees_changes_behind_patterns(tmp_path):

@@ -5,16 +5,17 @@ from pathlib import Path
 import pytest
 
 from tomolith.app.recipe import load_recipe
-from tomolith.phantom import MATERIALS, phantom_ids
+from tomolith.phantom import MATERIALS
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 
-def test_the_demo_holds_out_a_whole_cell():
+def test_the_demo_holds_out_whole_scans_of_a_cycle():
     recipe = load_recipe(EXAMPLES / "demo" / "recipe.yaml")
     assert set(MATERIALS) <= set(recipe.schema_.names)
-    ids = phantom_ids(recipe.phantom)
-    assert set(recipe.train.split.test) < set(ids)
+    assert recipe.phantom.scan_ids[0] == "cell0-t00"
+    assert recipe.phantom.scans[-1] == 2 * recipe.phantom.n_pulses  # charge and discharge
+    assert set(recipe.train.split.test) < set(recipe.phantom.scan_ids)
     assert recipe.train.labels == "hand"
     assert recipe.evaluate.truth == "truth"
     assert recipe.train.minutes < 5  # the whole demo takes less than six
