@@ -1,0 +1,224 @@
+"""A three-phase cathode: any box of a simulated nano-CT scan and of its true labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tomolith.core import Box, Grid
+from tomolith.phantom.cathode_grains import CRACKED, POROUS, Grains, Sizes, place_grains
+from tomolith.phantom.cathode_scan import axes_um, reads, scan
+from tomolith.phantom.cathode_settings import CathodeSettings
+from tomolith.phantom.dendrites import Doubles
+from tomolith.phantom.noise import Floats, fractal_noise, lattice_noise, make_key
+
+__all__ = ["CATHODE_MATERIALS", "Cathode", "CathodeSettings"]
+
+CATHODE_MATERIALS = ("nmc", "carbon-binder", "pore")
+
+_TILE_ZYX = (64, 128, 256)  # a box is made in tiles of this size, which bounds the memory
+_SAMPLE_VOXELS = 300_000  # as many suffice for shares right to 0.3 percentage points
+_MARGIN = 0.3  # how far from a particle distances are known, in median diameters
+_FINES = 0.28  # diameter of fragments, in median diameters
+_LUMPS = 0.035  # departure from an ellipsoid (rms), in median diameters
+_OVERFILL = 1.15  # particles overlap, so more are placed than the share needs
+_SEAM = 0.055  # where two particles meet, this width is left open, in median diameters, ...
+_SEAM_DEPTH = 0.045  # ... unless they overlap by more than this
+_CRACK = 0.11  # half width of cracks, in standard deviations of the noise they follow
+_HOLE = 1.9  # holes inside particles: where noise exceeds this, in standard deviations
+_FLAW_SHARE = 1 / 3  # flaws take at most this share of the pores
+_FLAT = 1.5  # voids are flatter than wide: the electrode was pressed along y
+_VOID_SCALES = (0.62, 0.79, 1.0, 1.27)  # several lattices: the planes of a single one would show
+_BUMP = 0.13  # width of the bumps of the skin, in median diameters
+_SHEET = 0.43  # width of the pieces between cracks, in median diameters
+_HOLE_WIDTH = 0.16  # in median diameters
+_FAR = np.float32(1e4)
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Where the surfaces lie, solved so that the labels keep their shares.
+
+    Parameters
+    ----------
+    active_um
+        Distance from the placed particles at which active material ends.
+    flaw_um
+        Level of cracks and holes inside particles.
+    void
+        Level of the noise below which the space between particles is a pore.
+    """
+
+    active_um: float = 0.0
+    flaw_um: float = 0.0
+    void: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cathode:
+    """One simulated scan. Nothing is stored: boxes are computed, and always with the same bytes.
+
+    Secondary particles (rough ellipsoids of many sizes, some cracked or with holes) and fragments;
+    between them carbon-binder, which coats them, and smooth connected pores. Positions are in µm
+    from the centre of the volume. After the three-phase cathodes of Tabassum et al. (MatPhase) and
+    Su et al. 2022 (doi:10.1038/s41524-022-00709-7).
+
+    Examples
+    --------
+    >>> settings = CathodeSettings(shape_zyx=(8, 64, 64), particle_um=2.0)
+    >>> image, material = Cathode.build(settings, "cathode-0").render(Box((0, 0, 0), (4, 64, 64)))
+    >>> image.shape, [CATHODE_MATERIALS[i] for i in np.unique(material)]
+    ((4, 64, 64), ['nmc', 'carbon-binder', 'pore'])
+    """
+
+    settings: CathodeSettings
+    key: int
+    grains: Grains
+    levels: Levels
+
+    @classmethod
+    def build(cls, settings: CathodeSettings, scan_id: str) -> Cathode:
+        """Make the compact description of a scan; its seed and its name decide everything."""
+        s = settings
+        rng = np.random.Generator(np.random.PCG64(make_key(s.seed, scan_id, "grains")))
+        half = np.array([n * s.voxel_size_um / 2 for n in s.shape_zyx])
+        large = Sizes(s.particle_um, s.spread, s.flawed_frac)
+        fines = Sizes(_FINES * s.particle_um, 1.4 * s.spread, 0.0)
+        rows: list[tuple[float, ...]] = []
+        while True:
+            fill = _OVERFILL * s.active_frac
+            rows = place_grains(rows, large, half, (1 - s.fines_frac) * fill, rng)
+            rows = place_grains(rows, fines, half, s.fines_frac * fill, rng)
+            grains = Grains.of_rows(rows, rng)
+            cathode = cls(s, make_key(s.seed, scan_id), grains, Levels())
+            levels = cathode._solve()
+            # too few particles in reach of a small field: add as many again
+            if levels.active_um < 0.5 * _MARGIN * s.particle_um:
+                return replace(cathode, levels=levels)
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the scan."""
+        size = self.settings.voxel_size_um
+        return Grid(self.settings.shape_zyx, (size, size, size))
+
+    def render(
+        self, box: Box
+    ) -> tuple[npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.uint8]]:
+        """Return the grey values of a box and the index of each voxel's material.
+
+        Returns
+        -------
+        image, material
+            Both of the box's shape (z, y, x); ``material`` indexes :data:`CATHODE_MATERIALS`.
+        """
+        image = np.empty(box.shape_zyx, self.settings.dtype)
+        material = np.empty(box.shape_zyx, np.uint8)
+        for tile in box.tiles(_TILE_ZYX):
+            read = reads(self.settings, tile)
+            clean, drawn = self._draw(read)
+            here = tile.relative_to(box).slices
+            image[here] = scan(self.settings, self.key, tile, clean)
+            material[here] = drawn[tile.relative_to(read).slices]
+        return image, material
+
+    def _draw(self, box: Box) -> tuple[Floats, npt.NDArray[np.uint8]]:
+        """Draw a box: the greys of an ideal scan, and what lies at the centre of each voxel."""
+        s = self.settings
+        axes = axes_um(s, box)
+        shell, flaw = self._particles(axes)
+        shell -= np.float32(self.levels.active_um)
+        flaw -= np.float32(self.levels.flaw_um)
+        void = self._void(axes, shell) - np.float32(self.levels.void)
+        material = np.where(void < 0, np.uint8(2), np.uint8(1))
+        material[shell < 0] = 0
+        material[(shell < 0) & (flaw < 0)] = 2
+
+        voxel = np.float32(s.voxel_size_um)
+        particle, opened = _fraction(shell, voxel), _fraction(flaw, voxel)
+        between = _fraction(void * np.float32(s.void_um / 3), voxel)
+        active = particle * (np.float32(1.0) - opened)
+        pore = (np.float32(1.0) - particle) * between + particle * opened
+        grey = np.float32(s.pore_grey + s.binder_contrast) - np.float32(s.binder_contrast) * pore
+        grey += np.float32(s.active_grey - s.pore_grey - s.binder_contrast) * active
+        if s.texture:
+            mottle = fractal_noise(self.key + 11, axes, 0.8, n_octaves=2)
+            grey += np.float32(s.texture) * mottle * (np.float32(1.0) - pore)
+        return grey, material
+
+    def _particles(self, axes: tuple[Doubles, ...]) -> tuple[Floats, Floats]:
+        """Return two fields in µm: particles where the first is low, flaws where the second is."""
+        s = self.settings
+        first, second, kind = self.grains.nearest(axes, _MARGIN * s.particle_um)
+        lumps = lattice_noise(self.key + 101, axes, 0.4 * s.particle_um)
+        seam = np.float32(1.0) - (second - first) * np.float32(1 / (_SEAM * s.particle_um))
+        first += np.float32(_LUMPS * s.particle_um) * lumps
+        first += np.float32(_SEAM_DEPTH * s.particle_um) * np.maximum(seam, np.float32(0.0))
+        if s.skin_frac:
+            skin = fractal_noise(self.key + 202, axes, _BUMP * s.particle_um)
+            first += np.float32(s.skin_frac * s.particle_um) * skin
+        return first, self._flaws(axes, kind)
+
+    def _flaws(self, axes: tuple[Doubles, ...], kind: npt.NDArray[np.uint8]) -> Floats:
+        """Return a field in µm that is negative in cracks and holes of flawed particles."""
+        size = self.settings.particle_um
+        flaw = np.full(kind.shape, _FAR, np.float32)
+        if (kind == CRACKED).any():
+            sheet = fractal_noise(self.key + 303, axes, _SHEET * size, n_octaves=4)
+            crack = (np.abs(sheet) - np.float32(_CRACK)) * np.float32(_SHEET * size / 4)
+            np.copyto(flaw, crack, where=kind == CRACKED)
+        if (kind == POROUS).any():
+            holes = fractal_noise(self.key + 404, axes, _HOLE_WIDTH * size, n_octaves=2)
+            hole = (np.float32(_HOLE) - holes) * np.float32(_HOLE_WIDTH * size / 3)
+            np.copyto(flaw, hole, where=kind == POROUS)
+        return flaw
+
+    def _void(self, axes: tuple[Doubles, ...], gap_um: Floats) -> Floats:
+        """Return a field that is low in pores, high where carbon-binder coats a particle."""
+        s = self.settings
+        z, y, x = axes
+        flat = (z, _FLAT * y, x)
+        void = np.zeros(gap_um.shape, np.float32)
+        for i, scale in enumerate(_VOID_SCALES):
+            void += lattice_noise(self.key + 505 + i, flat, scale * s.void_um)
+        void *= np.float32(1 / math.sqrt(len(_VOID_SCALES)))
+        if s.coat_um:
+            bare = np.clip(gap_um * np.float32(1 / s.coat_um), 0.0, 1.0)
+            void += np.float32(1.4) * (np.float32(1.0) - bare)
+        return void
+
+    def _solve(self) -> Levels:
+        """Find the levels on evenly spread voxels of the volume."""
+        s = self.settings
+        step = max(math.ceil((math.prod(s.shape_zyx) / _SAMPLE_VOXELS) ** (1 / 3)), 1)
+        axes = tuple(
+            axis[min(step // 2, len(axis) - 1) :: step]
+            for axis in axes_um(s, Box.whole(s.shape_zyx))
+        )
+        shell, flaw = self._particles(axes)
+        n = shell.size
+        n_active, n_pore = round(s.active_frac * n), round(s.pore_frac * n)
+        sound = shell < _level(shell, n_active)
+        n_flaw = min(int((flaw[sound] < 0).sum()), int(_FLAW_SHARE * n_pore))
+        active = _level(shell, n_active + n_flaw)
+        inside = shell < active
+        void = self._void(axes, shell - np.float32(active))
+        cut = min(_level(flaw[inside], n_flaw), 0.0)
+        return Levels(active, cut, _level(void[~inside], n_pore - n_flaw))
+
+
+def _level(values: Floats, n_below: int) -> float:
+    """Return the level below which ``n_below`` of the values lie."""
+    if n_below >= values.size:
+        return float(_FAR)
+    return float(np.partition(values, n_below, axis=None)[n_below])
+
+
+def _fraction(distance_um: Floats, voxel_size_um: np.float32) -> Floats:
+    """Share of a voxel inside a surface that passes at a signed distance from its centre."""
+    share: Floats = np.clip(np.float32(0.5) - distance_um / voxel_size_um, 0.0, 1.0)
+    return share
