@@ -148,7 +148,7 @@ def test_another_model_does_not_go_on_with_the_work_of_the_first(tmp_path):
 
 def test_ctrl_c_keeps_what_is_done_and_says_so_by_the_exit_code(tmp_path, uninterrupted):
     scan = small_scan(tmp_path)
-    process = start(tmp_path, pause_s=0.05)
+    process = start(tmp_path, pause_s=0.5)
     wait_for_marks(tmp_path, 1, process)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130

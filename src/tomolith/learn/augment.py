@@ -86,9 +86,8 @@ def _affine(
     """Return (n, 2, 3) maps from patch coordinates to region coordinates, both -1..1."""
     angle = _uniform(n, -settings.rotate_deg, settings.rotate_deg, rng) * math.pi / 180
     zoom = _log_uniform(n, settings.zoom, rng) / (1 - _uniform(n, 0, settings.crop_frac, rng))
-    flip = torch.ones(n, 2)
-    if settings.flip:
-        flip = 1 - 2 * (torch.rand(n, 2, generator=rng) < 0.5).float()
+    may_flip = torch.tensor([settings.flip in (True, way) for way in ("left-right", "up-down")])
+    flip = 1 - 2 * (may_flip & (torch.rand(n, 2, generator=rng) < 0.5)).float()
     scale = patch_px / region_px / zoom
     cos, sin = angle.cos() * scale, angle.sin() * scale
     rows = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], dim=1)

@@ -73,7 +73,8 @@ class AugmentSettings(Settings):
     rotate_deg
         Largest rotation to either side.
     flip
-        Flip up-down and left-right, each half of the time.
+        Flip up-down and left-right, each half of the time; or ``"left-right"`` or ``"up-down"``
+        alone, where the other direction means something, as between the sides of a cell.
     crop_frac
         Largest share of the side that is cropped away (and stretched back).
     shift_frac
@@ -99,7 +100,7 @@ class AugmentSettings(Settings):
 
     preset: Literal["none", "paper", "strong"] = "paper"
     rotate_deg: float = Field(180.0, ge=0, le=180)
-    flip: bool = True
+    flip: bool | Literal["left-right", "up-down"] = True
     crop_frac: float = Field(0.02, ge=0, le=0.5)
     shift_frac: float = Field(0.05, ge=0, le=0.5)
     zoom: tuple[float, float] = (0.8, 1.0)

@@ -45,6 +45,24 @@ def test_image_and_labels_move_together(preset):
         assert wrong.sum() < 0.04 * known.sum()
 
 
+@pytest.mark.parametrize(
+    ("flip", "seen"),
+    [
+        (True, {(1, 0), (1, 1), (0, 0), (0, 1)}),
+        (False, {(0, 0)}),
+        ("left-right", {(0, 0), (0, 1)}),
+        ("up-down", {(0, 0), (1, 0)}),
+    ],
+)
+def test_flips_go_only_the_ways_that_are_asked_for(flip, seen):
+    target = torch.zeros(64, 16, 16, dtype=torch.int64)
+    target[:, :8, :8] = 1  # the upper left quarter
+    settings = AugmentSettings.model_validate({"preset": "none", "shift_frac": 0, "flip": flip})
+    _, labels = augment(torch.zeros(64, 1, 16, 16), target, settings, patch_px=16, rng=_rng())
+    found = {(int(tile[12].max()), int(tile[:, 12].max())) for tile in labels}  # (lower, right)
+    assert found == seen
+
+
 def test_rotated_in_from_outside_is_unlabelled():
     target = torch.zeros(16, 32, 32, dtype=torch.int64)
     settings = AugmentSettings(preset="none", rotate_deg=45, zoom=(1, 1), shift_frac=0)
