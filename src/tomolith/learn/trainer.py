@@ -148,7 +148,7 @@ class Trainer:
         for image, target in self._batches(epoch):
             lr = self._set_lr(step)
             optimizer.zero_grad(set_to_none=True)
-            loss = self.loss(self._model(image), target)
+            loss = self._loss_of(image, target, step)
             value = self._finite(float(loss.detach()), f"training loss in epoch {epoch + 1}")
             self.fabric.backward(loss)
             optimizer.step()
@@ -169,6 +169,11 @@ class Trainer:
             seconds=self._elapsed_s(),
         )
         return row, {"validation_iou": scores.mean_iou, **values}
+
+    def _loss_of(self, image: Tensor, target: Tensor, step: int) -> Tensor:
+        """Return the loss of one batch, images (B, 1, H, W) and channels (B, H, W)."""
+        loss: Tensor = self.loss(self._model(image), target)
+        return loss
 
     def _finite(self, value: float, what: str) -> float:
         """Return ``value``; refuse NaN and Inf before anything of the epoch is written."""
