@@ -76,10 +76,13 @@ def test_every_weight_learns(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wrong_option_names_the_nearest(name):
-    with pytest.raises(RecipeError, match="did you mean 'dropout'"):
+    known = NETWORKS.options(name)
+    hint = "did you mean 'dropout'" if "dropout" in known else "unknown option 'dropuot'"
+    with pytest.raises(RecipeError, match=hint):
         NETWORKS.build(Component(name=name, options={"dropuot": 0.5}), 1, 2)
-    with pytest.raises(RecipeError, match="may be 'batch' or 'none'"):
-        NETWORKS.build(Component(name=name, options={"norm": "instance"}), 1, 2)
+    if "norm" in known:
+        with pytest.raises(RecipeError, match="may be 'batch' or 'none'"):
+            NETWORKS.build(Component(name=name, options={"norm": "instance"}), 1, 2)
 
 
 def test_unet_is_the_papers():

@@ -148,7 +148,7 @@ class BlockPredictor:
         self._image, self._invalid = scan.image, scan.invalid
         self._stats: tuple[IntensityStats, ...] = scan.stats
         self._normalisation: Normalisation = bundle.normalisation
-        self._schema = bundle.schema
+        self._schema, self._temperature = bundle.schema, bundle.temperature
         self._plan, self._backend, self._outputs = plan, backend, outputs
         self._network_free = threading.Lock()
 
@@ -189,6 +189,7 @@ class BlockPredictor:
             result.labels[k] = best_class(logits, values)
             if result.probabilities is None and result.entropy is None:
                 continue
+            logits *= np.float32(1 / self._temperature)
             shares = softmax(logits)
             if result.probabilities is not None:
                 for channel, share in enumerate(shares):
@@ -235,6 +236,7 @@ def _key(
         [scan.grid.shape_zyx, str(scan.image.dtype), scan.image.provenance.identity()],
         [stats.to_dict() for stats in scan.stats],
         [bundle.fingerprint, bundle.network, bundle.schema.to_dict(), str(bundle.normalisation)],
+        bundle.temperature,
         [plan.patches.patch_zyx, plan.patches.overlap_frac, plan.batch_shape],
         [settings.probabilities, settings.entropy, str(backend)],
     )

@@ -196,7 +196,8 @@ def run_training(
             (folder / "model.yaml").unlink(missing_ok=True)
         write_text(folder / "split.json", json.dumps(plan.parts.to_dict(), indent=1))
         progress = run.run(progress or Progress(), started_s=started_s)
-    bundle = _bundle(plan, settings, progress=progress, key=key)
+        temperature = run.temperature(progress)
+    bundle = _bundle(plan, settings, progress=progress, key=key, temperature=temperature)
     bundle.save(folder)
     checkpoint.unlink()
     return TrainResult(
@@ -282,7 +283,12 @@ def _enough_patches(training: Sequence[LabelledSlice], settings: TrainSettings) 
 
 
 def _bundle(
-    plan: TrainingPlan, settings: TrainSettings, *, progress: Progress, key: str
+    plan: TrainingPlan,
+    settings: TrainSettings,
+    *,
+    progress: Progress,
+    key: str,
+    temperature: float,
 ) -> ModelBundle:
     grid = plan.examples[0].image.grid
     return ModelBundle(
@@ -302,4 +308,5 @@ def _bundle(
             settings_hash=key,
             seed=settings.seed,
         ),
+        temperature=temperature,
     )

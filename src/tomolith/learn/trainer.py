@@ -25,6 +25,7 @@ from tomolith.core import Normalisation
 from tomolith.errors import InputError
 from tomolith.learn.augment import augment, read_px
 from tomolith.learn.averaging import RunningAverage
+from tomolith.learn.calibration import slices_temperature
 from tomolith.learn.checkpoint import EpochRow, Progress, write_checkpoint
 from tomolith.learn.examples import Example, SliceCache
 from tomolith.learn.losses.base import Loss
@@ -111,6 +112,19 @@ class Trainer:
                 bar.advance(done - shown, note=note)
                 shown = done
         return progress
+
+    def temperature(self, progress: Progress) -> float:
+        """Return the temperature of the best weights, on the validation slices."""
+        self._average.restore(progress.best_weights)
+        return slices_temperature(
+            self._forward,
+            self.task.validation,
+            examples=self.task.examples,
+            cache=self.task.cache,
+            normalisation=self.task.normalisation,
+            patch_px=self.settings.patch_px,
+            batch=self.settings.batch,
+        )
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started_s

@@ -18,6 +18,7 @@ NETWORKS = Registry(
     {
         "unet": "tomolith.learn.networks.unet:UNet",
         "transforcnn": "tomolith.learn.networks.transforcnn:TransforCNN",
+        "ensemble": "tomolith.learn.networks.ensemble:Ensemble",
     },
     group="tomolith.networks",
 )
