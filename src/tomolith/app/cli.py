@@ -14,7 +14,7 @@ import typer
 
 # Written out, not taken from STEPS, so that --help imports no room; a test holds them equal.
 STEP_SUMMARIES = {
-    "phantom": "Simulate scans of a lithium cell with exact labels.",
+    "phantom": "Simulate a lithium cell, or a cathode, with exact labels.",
     "reconstruct": "Reconstruct scans from projections.",
     "import": "Copy scans and labels into the study.",
     "train": "Train a network on the labelled slices.",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from tomolith.app.recipe_file import apply_overrides, expand_path, load_yaml
 from tomolith.config import Settings, parse_settings
@@ -15,7 +15,8 @@ from tomolith.errors import InputError, RecipeError
 from tomolith.learn.settings import PredictSettings, TrainSettings
 from tomolith.measure.evaluate import EvaluateSettings
 from tomolith.measure.quantify import MeasureSettings
-from tomolith.phantom.settings import PhantomSettings
+from tomolith.phantom.cathode_settings import CathodeSettings
+from tomolith.phantom.settings import PhantomSettings, by_preset
 from tomolith.prepare.import_scan import ImportSettings
 from tomolith.prepare.reconstruct import ReconstructSettings
 from tomolith.report.settings import ReportSettings
@@ -79,7 +80,9 @@ class Recipe(Settings):
     classes: str | list[Any] = Field(
         description="Class schema: a preset, or a list of names or of {name, value, colour, role}."
     )
-    phantom: PhantomSettings | None = None
+    phantom: Annotated[PhantomSettings | CathodeSettings, BeforeValidator(by_preset)] | None = (
+        Field(None, description="A simulated lithium cell, or a simulated cathode.")
+    )
     reconstruct: ReconstructSettings | None = None
     import_: ImportSettings | None = Field(None, alias="import")
     train: TrainSection | None = None

@@ -19,7 +19,6 @@ from tomolith.phantom.noise import Floats, axes_um, fractal_noise, make_key
 from tomolith.phantom.scanner import Scanner, greys
 from tomolith.phantom.settings import PhantomSettings, scan_name
 
-_TILE_ZYX = (128, 192, 256)  # a box is made in tiles of this size, which bounds the memory
 _TEXTURE_UM = 24.0
 SIMULATED = "simulated: no X-rays, no cell"
 
@@ -77,8 +76,7 @@ class Phantom:
     @property
     def grid(self) -> Grid:
         """The grid of the scan."""
-        size = self.settings.voxel_size_um
-        return Grid(self.settings.shape_zyx, (size, size, size))
+        return self.settings.grid
 
     def render(
         self, box: Box
@@ -90,16 +88,12 @@ class Phantom:
         image, material
             Both of the box's shape (z, y, x); ``material`` indexes :data:`MATERIALS`.
         """
-        image = np.empty(box.shape_zyx, self.settings.dtype)
-        material = np.empty(box.shape_zyx, np.uint8)
         values = greys(self.settings)
-        for tile in box.tiles(_TILE_ZYX):
-            read = self.scanner.reads(tile)
-            picture, drawn = self._drawn(read, values, textured=True)
-            here = tile.relative_to(box).slices
-            image[here] = self.scanner.image(tile, picture)
-            material[here] = drawn[tile.relative_to(read).slices]
-        return image, material
+        return self.scanner.render(box, lambda read: self._drawn(read, values, textured=True))
+
+    def label_values(self, schema: ClassSchema) -> npt.NDArray[np.uint8]:
+        """Return the schema's value of each of :data:`MATERIALS`; see :func:`label_values`."""
+        return label_values(schema)
 
     def materials(self, box: Box) -> npt.NDArray[np.uint8]:
         """Return the index of each voxel's material, without making the image."""

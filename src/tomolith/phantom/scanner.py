@@ -1,8 +1,9 @@
-"""The scan: what a tomograph makes of a drawing of the cell, in the image domain."""
+"""The scan: what a tomograph makes of a drawing, in the image domain."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,17 +20,19 @@ from tomolith.phantom.noise import (
     hash_lattice,
     white_noise,
 )
+from tomolith.phantom.scan_settings import ScanSettings
 from tomolith.phantom.settings import PhantomSettings
 
+_TILE_ZYX = (128, 192, 256)  # a box is made in tiles of this size, which bounds the memory
 _GRAIN = (0.25, 0.5, 0.25)  # a detector's and a filter's smear of the photon noise
 _FRINGE_WIDTH = 2.0  # the broader blur of the fringes, in widths of the point spread
 
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
-    """Turns a cell into grey values, box by box.
+    """Turns a drawing into grey values, box by box.
 
-    Blur and noise grain read a halo; the cell goes on beyond the volume, so there is no border.
+    Blur and noise grain read a halo; the drawing goes on beyond the volume, so there is no border.
 
     Examples
     --------
@@ -41,11 +44,31 @@ class Scanner:
     dtype('uint8')
     """
 
-    settings: PhantomSettings
+    settings: ScanSettings
     key: int
 
+    def render(
+        self, box: Box, draw: Callable[[Box], tuple[Floats, npt.NDArray[np.uint8]]]
+    ) -> tuple[npt.NDArray[np.unsignedinteger[Any]], npt.NDArray[np.uint8]]:
+        """Return the grey values and the materials of a box, made tile by tile.
+
+        Parameters
+        ----------
+        draw
+            Returns the greys of an ideal scan, and the materials, of any box.
+        """
+        image = np.empty(box.shape_zyx, self.settings.dtype)
+        material = np.empty(box.shape_zyx, np.uint8)
+        for tile in box.tiles(_TILE_ZYX):
+            read = self.reads(tile)
+            picture, drawn = draw(read)
+            here = tile.relative_to(box).slices
+            image[here] = self.image(tile, picture)
+            material[here] = drawn[tile.relative_to(read).slices]
+        return image, material
+
     def reads(self, box: Box) -> Box:
-        """Return the box of the cell that must be drawn for the image of ``box``."""
+        """Return the box that must be drawn for the image of ``box``."""
         reach = len(self._point_spread) // 2 + len(self._fringe_spread) // 2
         return box.expand((reach, reach, reach))
 

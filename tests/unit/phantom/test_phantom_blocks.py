@@ -100,7 +100,7 @@ def test_a_pulse_does_not_depend_on_the_other_scans_of_the_series(series, whole)
 def test_tiles_do_not_show(monkeypatch, request, fixture):
     found = request.getfixturevalue(fixture)
     scan, whole_image, whole_material = found[-1] if fixture == "series" else found
-    monkeypatch.setattr("tomolith.phantom.phantom._TILE_ZYX", (7, 64, 33))
+    monkeypatch.setattr("tomolith.phantom.scanner._TILE_ZYX", (7, 64, 33))
     image, material = scan.render(scan.grid.box)
     assert np.array_equal(image, whole_image)
     assert np.array_equal(material, whole_material)

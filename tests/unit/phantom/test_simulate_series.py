@@ -46,7 +46,7 @@ def test_provenance_differs_between_the_scans_of_a_series(folder):
     assert len(identities) == len(scans)
     for scan in scans:
         assert any(scan.id in entry for entry in scan.image.provenance.inputs)
-        assert scan.labels("truth").provenance.identity() == scan.image.provenance.identity()
+        assert scan.labels("truth").volume.provenance.identity() == scan.image.provenance.identity()
 
 
 def test_the_true_numbers_read_back_alike_from_both_files(folder):
