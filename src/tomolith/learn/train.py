@@ -6,7 +6,7 @@ import importlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from tomolith.config import settings_hash
 from tomolith.core import ClassSchema, Provenance
 from tomolith.errors import InputError, MismatchError, RecipeError
+from tomolith.label.filters import clean_labels
 from tomolith.label.splits import Split, split
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.checkpoint import EpochRow, Progress, read_checkpoint
@@ -150,8 +151,10 @@ class TrainingPlan:
 def plan_training(
     examples: Sequence[Example], settings: TrainSettings, schema: ClassSchema
 ) -> TrainingPlan:
-    """Find the labelled slices and divide them; raises as :func:`train` does."""
+    """Clean the labels, find the labelled slices, divide them; raises as :func:`train` does."""
     _check_alike(examples, schema)
+    cleaning = settings.clean_labels
+    examples = [replace(e, labels=clean_labels(e.labels, cleaning)) for e in examples]
     slices = index_labels(examples, schema)
     parts = split(labelled_scans(examples, slices), settings.split)
     return TrainingPlan(examples, schema, slices, parts)
