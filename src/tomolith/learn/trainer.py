@@ -14,10 +14,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from tomolith import config
@@ -28,11 +27,14 @@ from tomolith.learn.averaging import RunningAverage
 from tomolith.learn.calibration import slices_temperature
 from tomolith.learn.checkpoint import EpochRow, Progress, write_checkpoint
 from tomolith.learn.examples import Example, SliceCache
-from tomolith.learn.losses.base import Loss
+from tomolith.learn.losses.base import Loss, over_heads
 from tomolith.learn.sampling import PatchSampler, read_batches
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.training_log import TrainingLog
 from tomolith.learn.validation import validate
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 WARM_UP_STEPS = 20
 LAST_LR_FRAC = 0.01
@@ -186,7 +188,7 @@ class Trainer:
 
     def _loss_of(self, image: Tensor, target: Tensor, step: int) -> Tensor:
         """Return the loss of one batch, images (B, 1, H, W) and channels (B, H, W)."""
-        loss: Tensor = self.loss(self._model(image), target)
+        loss: Tensor = over_heads(self.loss, self._model(image), target)
         return loss
 
     def _finite(self, value: float, what: str) -> float:
