@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
+from skimage.transform import iradon
 
 from benchmarks.common import Result, table
 from tomolith.core import Box
@@ -22,19 +23,30 @@ from tomolith.phantom.projections import (
     n_detector_columns,
     simulate_projections,
 )
-from tomolith.prepare.raw_projections import ProjectionSource
+from tomolith.prepare.back_projection import BackProjector
+from tomolith.prepare.corrections import Rings
+from tomolith.prepare.raw_projections import ProjectionSource, open_projections
 from tomolith.prepare.reconstruct import ReconstructSettings, reconstruct_scan
 
 CELL_SCAN, CELL_PULSE = "cell0-t12", 12
 FIELD_UM = 2754.0  # 2071 voxels of 1.33 µm
 EDGE_VOXELS = 2  # nearer to an interface, a mean would be that of the blur
 
-SCANS: Mapping[str, ProjectionSettings] = {
-    "ideal: no noise, no blur": ProjectionSettings(
-        noise=False, gain_error=0, detector_blur_px=0, photons=5e4
+MEAN_LIMIT = 0.01  # 1/cm: how far the mean of a material may be from the truth, with the defaults
+IDEAL_LIMIT = 0.06  # 1/cm: RMSE of the ideal scan inside the circle, interfaces included
+FEWEST_VOXELS = 1000  # for a mean to be held against the limit
+RINGS: Rings = "sorting"
+N_SLICES, N_ODD = 4, 257  # compared with iradon, whose axis is the column at half the width
+TIMES = 3  # the same slice back-projected with several threads
+
+SCANS: Mapping[str, tuple[ProjectionSettings, Rings | None]] = {
+    "ideal: no noise, no blur": (
+        ProjectionSettings(noise=False, gain_error=0, detector_blur_px=0, photons=5e4),
+        None,
     ),
-    "photon noise": ProjectionSettings(gain_error=0, detector_blur_px=0),
-    "the defaults: noise, blur, gain errors": ProjectionSettings(),
+    "photon noise": (ProjectionSettings(gain_error=0, detector_blur_px=0), None),
+    "the defaults: noise, blur, gain errors": (ProjectionSettings(), None),
+    f"the defaults, rings removed ('{RINGS}')": (ProjectionSettings(), RINGS),
 }
 
 
@@ -94,7 +106,7 @@ def operando_cell(preset: str) -> Case:
     return Case(attenuation, materials, settings.shape_zyx, settings.voxel_size_um)
 
 
-def make(case: Case, settings: ProjectionSettings, folder: Path) -> Made:
+def make(case: Case, settings: ProjectionSettings, rings: Rings | None, folder: Path) -> Made:
     """Simulate the projections of a case and reconstruct them."""
     path = folder / "scan.h5"
     start = time.perf_counter()
@@ -105,20 +117,28 @@ def make(case: Case, settings: ProjectionSettings, folder: Path) -> Made:
     middle = time.perf_counter()
     centre = (n_detector_columns(case.shape_zyx) - 1) / 2
     source = ProjectionSource(id="scan", path=str(path), centre=centre)
-    wanted = ReconstructSettings(scans=(source,), crop_yx=case.shape_zyx[1:])
+    wanted = ReconstructSettings(scans=(source,), crop_yx=case.shape_zyx[1:], rings=rings)
     scan = reconstruct_scan(source, folder / "scan.zarr", settings=wanted)
     end = time.perf_counter()
     return Made(scan.image.array[:], middle - start, end - middle)
 
 
-def compare(case: Case, made: Made) -> tuple[list[list[str]], str]:
-    """Return a row per material (truth, mean, bias, deviation, voxels), and the error over all."""
+@dataclass(frozen=True)
+class Compared:
+    """A row per material (truth, mean, bias, deviation, voxels), and errors in 1/cm."""
+
+    rows: list[list[str]]
+    rmse: float
+    bias: float
+    worst_mean: float
+
+
+def compare(case: Case, made: Made) -> Compared:
+    """Compare a reconstruction with the true attenuation."""
     n_z, n_y, n_x = case.shape_zyx
     truth = case.attenuation(0, n_z)
-    y, x = np.mgrid[:n_y, :n_x]
-    circle = np.hypot(y - (n_y - 1) / 2, x - (n_x - 1) / 2) < min(n_y, n_x) / 2 - 1
-    inside = np.broadcast_to(circle, truth.shape)
-    rows = []
+    inside = np.broadcast_to(_circle(n_y, n_x), truth.shape)
+    rows, biases = [], []
     for name, value in case.materials.items():
         where = np.isclose(truth, value, rtol=1e-5, atol=1e-7)
         core = ndimage.binary_erosion(where, iterations=EDGE_VOXELS, border_value=1) & inside
@@ -127,9 +147,104 @@ def compare(case: Case, made: Made) -> tuple[list[list[str]], str]:
         found = made.values[core].astype(np.float64)
         numbers = (f"{found.mean():.4f}", f"{found.mean() - value:+.4f}", f"{found.std():.4f}")
         rows.append([name, f"{value:.4f}", *numbers, f"{found.size:,}"])
+        if found.size >= FEWEST_VOXELS:
+            biases.append(abs(float(found.mean()) - value))
     difference = (made.values - truth)[inside].astype(np.float64)
-    rmse = np.sqrt(np.mean(difference**2))
-    return rows, f"RMSE {rmse:.4f} 1/cm, bias {difference.mean():+.4f} 1/cm"
+    return Compared(rows, _rms(difference), float(difference.mean()), max(biases))
+
+
+def beside_iradon(n: int) -> list[list[str]]:
+    """Return a row per filter and per library: error of a few slices, seconds for each slice."""
+    whole = rods_and_spheres(n)
+    first = (n - N_SLICES) // 2
+    truth = whole.attenuation(first, first + N_SLICES)
+    raw = _sinograms(truth, whole.voxel_size_um)
+    middle, degrees = (raw.n_columns - 1) / 2, np.degrees(raw.theta_rad)
+    first = (raw.n_columns - n) // 2
+    rows = []
+    for window in ("ramp", "hann"):
+        ours = BackProjector(raw.theta_rad, raw.n_columns, middle, (n, n), window, "zeros")
+        libraries = {
+            "algotom": ours.slices,
+            "scikit-image": lambda sinograms, window=window: np.stack(
+                [iradon(s.T, theta=degrees, filter_name=window) for s in sinograms]
+            )[:, first : first + n, first : first + n],
+        }
+        ours.slices(raw.sinograms[:1])  # compiled
+        found = {}
+        for name, slices in libraries.items():
+            start = time.perf_counter()
+            found[name] = slices(raw.sinograms) / (whole.voxel_size_um * 1e-4)
+            seconds = (time.perf_counter() - start) / N_SLICES
+            error = _rms((found[name] - truth)[:, _circle(n, n)])
+            rows.append([name, window, f"{error:.4f}", f"{seconds:.3f}"])
+        apart = _rms((found["algotom"] - found["scikit-image"])[:, _circle(n, n)])
+        rows.append(["the two apart", window, f"{apart:.4f}", ""])
+    return rows
+
+
+def threads(n: int) -> list[list[str]]:
+    """Return a row per number of threads: what algotom's own back-projection makes of a slice."""
+    import numba
+    from algotom.rec.reconstruction import fbp_reconstruction
+
+    whole = rods_and_spheres(n)
+    raw = _sinograms(whole.attenuation(n // 2, n // 2 + 1), whole.voxel_size_um)
+    rows, expected = [], None
+    for n_threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
+        numba.set_num_threads(n_threads)
+        found, start = [], time.perf_counter()
+        for _ in range(TIMES):
+            made = fbp_reconstruction(
+                raw.sinograms[0],
+                (raw.n_columns - 1) / 2,
+                angles=raw.theta_rad,
+                ratio=None,
+                apply_log=False,
+                gpu=False,
+            )
+            found.append(made / (whole.voxel_size_um * 1e-4))
+        seconds = (time.perf_counter() - start) / TIMES
+        expected = found[0] if expected is None else expected
+        apart = max(float(np.abs(one - expected).max()) for one in found)
+        changed = max(float(np.mean(one != expected)) for one in found)
+        numbers = (f"{apart:.4f}", f"{changed:.0%}", f"{seconds:.3f}")
+        rows.append([str(n_threads), str(len({one.tobytes() for one in found})), *numbers])
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    return rows
+
+
+@dataclass(frozen=True)
+class Sinograms:
+    """Line integrals (row, angle, column) without noise or blur, and their angles."""
+
+    sinograms: np.ndarray
+    theta_rad: np.ndarray
+
+    @property
+    def n_columns(self) -> int:
+        """Width of the detector."""
+        return self.sinograms.shape[2]
+
+
+def _sinograms(truth: np.ndarray, voxel_size_um: float) -> Sinograms:
+    settings, _ = SCANS["ideal: no noise, no blur"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "slices.h5"
+        simulate_projections(
+            lambda z0, z1: truth[z0:z1], truth.shape, voxel_size_um, path, settings, key=1
+        )
+        with open_projections(ProjectionSource(id="slices", path=str(path))) as raw:
+            return Sinograms(raw.read(0, raw.n_rows), raw.theta_rad)
+
+
+def _circle(n_y: int, n_x: int) -> np.ndarray:
+    y, x = np.mgrid[:n_y, :n_x]
+    return np.hypot(y - (n_y - 1) / 2, x - (n_x - 1) / 2) < min(n_y, n_x) / 2 - 1
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values.astype(np.float64) ** 2)))
 
 
 def run(*, quick: bool) -> Result:
@@ -138,19 +253,29 @@ def run(*, quick: bool) -> Result:
         "rods": rods_and_spheres(64 if quick else 256),
         "cell": operando_cell("tiny" if quick else "operando-256"),
     }
-    rows, times, notes = [], [], []
+    rows, times, notes, limits = [], [], [], []
     for title, case in cases.items():
-        for name, settings in SCANS.items():
+        for name, (settings, rings) in SCANS.items():
             with tempfile.TemporaryDirectory() as folder:
-                made = make(case, settings, Path(folder))
-            found, overall = compare(case, made)
-            rows += [[title, name, *row] for row in found]
-            notes.append(f"{title}, {name}, whole circle, interfaces included: {overall}.")
+                made = make(case, settings, rings, Path(folder))
+            found = compare(case, made)
+            rows += [[title, name, *row] for row in found.rows]
+            notes.append(
+                f"{title}, {name}, whole circle, interfaces included: RMSE {found.rmse:.4f} 1/cm, "
+                f"bias {found.bias:+.4f} 1/cm."
+            )
+            limits.append(_limit(title, name, found))
             times.append([title, name, f"{made.simulate_s:.1f} s", f"{made.reconstruct_s:.1f} s"])
     notes.append(
         "The voxels of the cell are smaller and its rays shorter, so the same number of photons "
         "leaves more noise in 1/cm; a material has a row if some of its voxels lie away from its "
         "faces."
+    )
+    n_odd = N_ODD // 4 | 1 if quick else N_ODD
+    beside = beside_iradon(n_odd)
+    notes.append(
+        f"Beside scikit-image: {N_SLICES} slices of 'rods' at {n_odd}², ideal, inside the circle. "
+        f"Threads: one slice of it by algotom alone; `reconstruct` keeps it to one thread."
     )
     header = ("object", "scan", "material", "truth (1/cm)", "mean", "bias", "deviation", "voxels")
     objects = "; ".join(f"'{title}': {_in_words(title, case)}" for title, case in cases.items())
@@ -158,11 +283,39 @@ def run(*, quick: bool) -> Result:
         "Full route: attenuation to projections and back",
         f"Simulated, with the attenuation at {ENERGY_KEV:g} keV from NIST tables: {objects}. "
         "Projections over 180 degrees, flat and dark fields, DXchange HDF5; then the step "
-        "`reconstruct` (engine numpy, Hann filter, no ring removal, axis given). Means and "
+        "`reconstruct` (algotom, Hann filter, axis given). Means and "
         f"deviations are of voxels more than {EDGE_VOXELS} voxels from any interface.",
-        [table(header, rows), table(("object", "scan", "projections", "reconstruction"), times)],
+        [
+            table(("object", "scan", "stated", "found", ""), [row for row in limits if row]),
+            table(header, rows),
+            table(("object", "scan", "projections", "reconstruction"), times),
+            table(("library", "filter", "RMSE (1/cm)", "seconds per slice"), beside),
+            table(
+                (
+                    "threads of algotom",
+                    f"different results of {TIMES} runs",
+                    "largest change (1/cm)",
+                    "voxels changed",
+                    "seconds per slice",
+                ),
+                threads(n_odd),
+            ),
+        ],
         notes,
     )
+
+
+def _limit(title: str, name: str, found: Compared) -> list[str]:
+    """Return a row that holds the errors of a scan against what is stated; empty for others."""
+    stated = {
+        "ideal: no noise, no blur": ("RMSE", found.rmse, IDEAL_LIMIT),
+        "the defaults: noise, blur, gain errors": ("means within", found.worst_mean, MEAN_LIMIT),
+    }
+    if name not in stated:
+        return []
+    what, value, limit = stated[name]
+    verdict = "held" if value <= limit else "missed"
+    return [title, name, f"{what} {limit:g} 1/cm", f"{value:.4f}", verdict]
 
 
 def _in_words(title: str, case: Case) -> str:

@@ -1,7 +1,8 @@
 """The full route of a scan: X-ray projections of an attenuation volume, as DXchange HDF5.
 
-Geometry: a parallel beam; the axis of rotation is z, through the centre of (y, x). At the angle
-``theta`` the voxel at (x, y), counted from the axis, falls on the detector column ``x cos(theta) -
+Geometry: a parallel beam; the axis of rotation is z, through the centre of (y, x), or half a voxel
+beyond it along y where one of the two sides is even and the other odd. At the angle ``theta`` the
+voxel at (x, y), counted from the axis, falls on the detector column ``x cos(theta) -
 y sin(theta)``, counted from the middle column. This is what scikit-image and algotom take too.
 
 Line integrals: P. M. Joseph, "An improved algorithm for reprojecting rays through pixel images",
@@ -271,14 +272,17 @@ def _ray_matrix(shape_yx: tuple[int, int], n_columns: int, theta: float) -> spar
     n_y, n_x = shape_yx
     cos, sin = math.cos(theta), math.sin(theta)
     column = np.arange(n_columns) - (n_columns - 1) / 2
+    # an axis in the middle of the detector and on its lattice, as reconstructions have it
+    y_axis, x_axis = ((n_columns - 1) / 2 - (n_columns - n) // 2 for n in shape_yx)
     along_y = abs(cos) >= abs(sin)
     n_steps, n_across = (n_y, n_x) if along_y else (n_x, n_y)
-    step = np.arange(n_steps) - (n_steps - 1) / 2
+    along_axis, across_axis = (y_axis, x_axis) if along_y else (x_axis, y_axis)
+    step = np.arange(n_steps) - along_axis
     if along_y:  # column = x cos - y sin
         across = (column[:, None] + step[None, :] * sin) / cos
     else:
         across = (step[None, :] * cos - column[:, None]) / sin
-    across += (n_across - 1) / 2
+    across += across_axis
     before = np.floor(across).astype(np.int64)
     share = across - before
     near = np.stack([before, before + 1], axis=-1)

@@ -1,39 +1,29 @@
-"""Filtered back-projection of a parallel beam: by algotom, or here with NumPy and SciPy.
+"""Filtered back-projection of a parallel beam, by algotom.
 
 A. C. Kak, M. Slaney, *Principles of Computerized Tomographic Imaging* (1988), chapter 3: equation
-61 is the ramp filter in real space, equation 70 the sum over angles.
+61 is the ramp filter in real space, equation 70 the sum over angles. algotom: N. T. Vo et al.,
+"Data processing methods and data acquisition for samples larger than the field of view in
+parallel-beam tomography", Opt. Express 29 (2021) 17849.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, signal, sparse
 
 from tomolith.config import require
-from tomolith.errors import InputError
 from tomolith.prepare.angles import Angles, angle_weights
 
 Floats = npt.NDArray[np.float32]
-Engine = Literal["algotom", "numpy"]
 Filter = Literal["ramp", "hann", "hamming", "blackman", "bartlett"]
 Padding = Literal["zeros", "edge"]
-Rings = Literal["sorting", "filtering", "fitting", "large", "dead", "all"]
-
-ANGLES_AT_ONCE = 8
-_RING_REMOVERS = {
-    "sorting": "remove_stripe_based_sorting",
-    "filtering": "remove_stripe_based_filtering",
-    "fitting": "remove_stripe_based_fitting",
-    "large": "remove_large_stripe",
-    "dead": "remove_dead_stripe",
-    "all": "remove_all_stripe",
-}
 
 
 @dataclass(frozen=True)
@@ -52,24 +42,17 @@ class BackProjector:
     centre
         Column of the rotation axis.
     shape_yx
-        Shape of the slices; the axis goes through their centre.
-    engine
-        Who does the work. Both give attenuation per voxel.
+        Shape of the slices, at most ``n_columns`` a side. The axis goes through their middle, or
+        half a voxel beyond it where one of a side and ``n_columns`` is even and the other odd.
     filter, padding
         Smoothing window on the ramp filter, and what a projection is continued with.
-
-    Raises
-    ------
-    InputError
-        algotom makes slices as wide as the detector: it cannot cut out an odd number of voxels
-        where the number of columns is even, or the other way round.
 
     Examples
     --------
     >>> theta = np.linspace(0, np.pi, 60, endpoint=False)
     >>> ring = np.zeros((1, 60, 9), np.float32)
     >>> ring[:, :, 2:7] = 1.0
-    >>> BackProjector(theta, 9, 4.0, (3, 5), "numpy", "ramp", "zeros").slices(ring).shape
+    >>> BackProjector(theta, 9, 4.0, (3, 5), "ramp", "zeros").slices(ring).shape
     (1, 3, 5)
     """
 
@@ -77,139 +60,98 @@ class BackProjector:
     n_columns: int
     centre: float
     shape_yx: tuple[int, int]
-    engine: Engine
     filter: Filter
     padding: Padding
 
-    def __post_init__(self) -> None:
-        if self.engine == "algotom" and any((self.n_columns - n) % 2 for n in self.shape_yx):
-            raise InputError(
-                f"slices of {self.shape_yx} voxels (y, x) from {self.n_columns} detector columns",
-                expected="numbers that are all even or all odd",
-                mend="change 'crop_yx' by one voxel, or leave out 'engine'",
-            )
-
     def slices(self, sinograms: Floats) -> Floats:
-        """Return the slices (row, y, x) of sinograms (row, angle, column), per voxel."""
-        if self.engine == "algotom":
-            return self._algotom(sinograms)
-        filtered = np.stack([self._filtered(sinogram) for sinogram in sinograms], axis=-1)
-        inside = self.inside
-        seen = np.zeros((np.count_nonzero(inside), len(sinograms)), np.float32)
-        for first, matrix in self._matrices():
-            views = filtered[first : first + ANGLES_AT_ONCE]
-            seen += matrix @ views.reshape(-1, len(sinograms))
+        """Return the slices (row, y, x) of sinograms (row, angle, column), per voxel.
+
+        Raises
+        ------
+        MissingExtraError
+            algotom is not installed.
+        """
+        reconstruction = require("algotom.rec.reconstruction", extra="recon")
         slices = np.zeros((len(sinograms), *self.shape_yx), np.float32)
-        slices[:, inside] = seen.T
+        (top, left), (n_y, n_x) = self._corner, self.shape_yx
+        with _one_thread():
+            for found, sinogram in zip(slices, sinograms, strict=True):
+                made = reconstruction.fbp_reconstruction(
+                    sinogram * self._share[:, None],
+                    self.centre,
+                    angles=self.theta_rad,
+                    ratio=None,
+                    ramp_win=self._window,
+                    pad=self._pad,
+                    pad_mode="edge" if self.padding == "edge" else "constant",
+                    apply_log=False,
+                    gpu=False,
+                )
+                cut = made[top : top + n_y, left : left + n_x]
+                np.copyto(found, cut, where=self.inside)
         return slices
 
-    @property
+    @cached_property
     def inside(self) -> npt.NDArray[np.bool_]:
         """Voxels (y, x) that every projection sees."""
+        middle = (self.n_columns - 1) / 2
+        y, x = (
+            np.arange(n) + first - middle
+            for n, first in zip(self.shape_yx, self._corner, strict=True)
+        )
         radius = min(self.centre, self.n_columns - 1 - self.centre)
-        y, x = self._positions()
-        found: npt.NDArray[np.bool_] = np.hypot(y, x) <= radius
+        found: npt.NDArray[np.bool_] = y[:, None] ** 2 + x[None, :] ** 2 <= radius**2
         return found
 
-    def _positions(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        y, x = (np.arange(n) - (n - 1) / 2 for n in self.shape_yx)
-        return y[:, None], x[None, :]
-
-    def _filtered(self, sinogram: Floats) -> Floats:
-        """Return the filtered projections (angle, column), each times its share of the turn."""
-        n = 2 ** math.ceil(math.log2(2 * self.n_columns))
-        before = (n - self.n_columns) // 2
-        pads = (0, 0), (before, n - self.n_columns - before)
-        padded = np.pad(sinogram, pads, mode="edge" if self.padding == "edge" else "constant")
-        response = self._ramp(n)
-        spectrum = fft.rfft(padded, axis=1) * response
-        filtered = fft.irfft(spectrum, n, axis=1)[:, before : before + self.n_columns]
-        weighted: Floats = filtered * angle_weights(self.theta_rad)[:, None].astype(np.float32)
-        return weighted
-
-    def _ramp(self, n: int) -> Floats:
-        """Return the ramp of ``n`` frequencies, made in real space so that a mean is kept."""
-        distance = np.minimum(np.arange(n), n - np.arange(n))
-        odd = distance % 2 == 1
-        kernel = np.zeros(n)
-        kernel[0] = 0.25
-        kernel[odd] = -1 / (math.pi * distance[odd]) ** 2
-        response = fft.rfft(kernel).real
-        if self.filter != "ramp":
-            response = response * signal.get_window(self.filter, n + 1, fftbins=False)[n // 2 :]
-        return response.astype(np.float32)
-
-    def _matrices(self) -> Iterator[tuple[int, sparse.csr_array]]:
-        """Yield (first angle, matrix) that interpolates a few projections onto the voxels."""
-        y, x = self._positions()
-        inside = self.inside
-        n_voxels = np.count_nonzero(inside)
-        for first in range(0, len(self.theta_rad), ANGLES_AT_ONCE):
-            angles = self.theta_rad[first : first + ANGLES_AT_ONCE]
-            columns = np.empty((n_voxels, len(angles), 2), np.int32)
-            weights = np.empty((n_voxels, len(angles), 2), np.float32)
-            for i, angle in enumerate(angles):
-                at = (x * math.cos(angle) - y * math.sin(angle))[inside] + self.centre
-                low = np.clip(np.floor(at), 0, self.n_columns - 2)
-                columns[:, i, 0] = low + i * self.n_columns
-                columns[:, i, 1] = columns[:, i, 0] + 1
-                weights[:, i, 1] = at - low
-                weights[:, i, 0] = 1 - weights[:, i, 1]
-            ends = np.arange(n_voxels + 1) * 2 * len(angles)
-            shape = (n_voxels, len(angles) * self.n_columns)
-            yield first, sparse.csr_array((weights.ravel(), columns.ravel(), ends), shape=shape)
-
-    def _algotom(self, sinograms: Floats) -> Floats:
-        reconstruction = require("algotom.rec.reconstruction", extra="recon")
-        n_angles = len(self.theta_rad)
-        # algotom takes every projection for pi / (n - 1), whatever its neighbours
-        share = angle_weights(self.theta_rad) * (n_angles - 1) / math.pi
-        weighted = sinograms * share[None, :, None].astype(np.float32)
-        made = reconstruction.fbp_reconstruction(
-            np.ascontiguousarray(np.moveaxis(weighted, 0, 1)),
-            self.centre,
-            angles=self.theta_rad,
-            ratio=None,
-            filter_name=None if self.filter == "ramp" else self.filter,
-            pad=self.n_columns // 2,
-            pad_mode="edge" if self.padding == "edge" else "constant",
-            apply_log=False,
-            gpu=False,
-        )
-        (top, left) = ((self.n_columns - n) // 2 for n in self.shape_yx)
+    @property
+    def _corner(self) -> tuple[int, int]:
+        """First voxel (y, x) of the slices in algotom's, which are as wide as the detector."""
         n_y, n_x = self.shape_yx
-        cut = np.moveaxis(made, 1, 0)[:, top : top + n_y, left : left + n_x]
-        return np.where(self.inside, cut, 0).astype(np.float32)
+        return (self.n_columns - n_y) // 2, (self.n_columns - n_x) // 2
+
+    @property
+    def _pad(self) -> int:
+        """Columns added to either side, so that the filter does not wrap around."""
+        return math.ceil(self.n_columns / 2)
+
+    @cached_property
+    def _share(self) -> Floats:
+        """What algotom's equal weight, pi / (n - 1), is to be multiplied by for each projection."""
+        n_angles = len(self.theta_rad)
+        return (angle_weights(self.theta_rad) * (n_angles - 1) / math.pi).astype(np.float32)
+
+    @cached_property
+    def _window(self) -> Any:
+        reconstruction = require("algotom.rec.reconstruction", extra="recon")
+        name = None if self.filter == "ramp" else self.filter
+        n_padded = self.n_columns + 2 * self._pad
+        return reconstruction.make_2d_ramp_window(len(self.theta_rad), n_padded, name)
 
 
-def find_centre(sinogram: Floats, theta_rad: Angles) -> float:
-    """Return the column of the rotation axis of a sinogram (angle, column) over half a turn.
+def projected_bytes(n_angles: int, n_columns: int) -> int:
+    """Return the memory in bytes that one sinogram takes while it becomes a slice.
 
-    N. T. Vo et al., "Reliable method for calculating the center of rotation in parallel-beam
-    tomography", Opt. Express 22 (2014) 19078, as algotom has it. The axis must lie within a
-    sixteenth of the width from the middle.
-
-    Raises
-    ------
-    MissingExtraError
-        algotom is not installed.
+    Examples
+    --------
+    >>> projected_bytes(1500, 2074) / 2**30 < 0.7
+    True
     """
-    calculation = require("algotom.prep.calculation", extra="recon")
-    rising: Any = sinogram[np.argsort(theta_rad, kind="stable")]
-    return float(calculation.find_center_vo(rising))
+    n_padded = 2 * n_columns + 2
+    # the ramp, a spectrum and its copies in double precision; slices as wide as the detector
+    return 96 * n_angles * n_padded + 24 * n_columns**2
 
 
-def remove_rings(sinograms: Floats, method: Rings) -> Floats:
-    """Return sinograms (row, angle, column) without the stripes that become rings.
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep algotom to one thread.
 
-    N. T. Vo, R. C. Atwood, M. Drakopoulos, "Superior techniques for eliminating ring artifacts in
-    X-ray micro-tomography", Opt. Express 26 (2018) 28396, as algotom has them.
-
-    Raises
-    ------
-    MissingExtraError
-        algotom is not installed.
+    Threads of its back-projection add to the same voxels without a lock and lose some of the sums;
+    see the decision 0005.
     """
-    removal = require("algotom.prep.removal", extra="recon")
-    remove = getattr(removal, _RING_REMOVERS[method])
-    return np.stack([remove(sinogram) for sinogram in sinograms]).astype(np.float32)
+    numba = require("numba", extra="recon")
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

@@ -17,13 +17,13 @@ from pydantic import Field, field_validator
 from tomolith.config import Settings
 from tomolith.errors import InputError, MismatchError, ReadError
 from tomolith.prepare.angles import check_half_turn, theta_unit
+from tomolith.prepare.corrections import line_integrals
 from tomolith.store.readers import open_raw
 from tomolith.store.readers.hdf5 import Hdf5Reader
 from tomolith.store.readers.units import length_um
 
 Floats = npt.NDArray[np.float32]
 
-_FLOOR = 1e-5  # transmission below which nothing can be told from the dark field
 _TOLERANCE_FRAC = 0.01
 _DETECTOR = "measurement/instrument/detector/actual_pixel_size_"
 _OBJECTIVE = "measurement/instrument/detection_system/objective/resolution"
@@ -76,8 +76,8 @@ class ProjectionSource(Settings):
 
 
 @dataclass(frozen=True)
-class RawProjections:
-    """Projections of one scan, opened lazily.
+class ProjectionFacts:
+    """What is known of the projections of one scan without reading them.
 
     Parameters
     ----------
@@ -89,8 +89,6 @@ class RawProjections:
         Pixel (row, column) at the object in µm; ``None`` where it was stated to be unknown.
     simulated
         What the file says about having been simulated; empty for real data.
-    read
-        ``read(first, last)`` returns the line integrals of these rows, axes (row, angle, column).
     """
 
     theta_rad: npt.NDArray[np.float64]
@@ -98,6 +96,18 @@ class RawProjections:
     n_columns: int
     pixel_um: tuple[float, float] | None
     simulated: str
+
+
+@dataclass(frozen=True)
+class RawProjections(ProjectionFacts):
+    """Projections of one scan, opened lazily.
+
+    Parameters
+    ----------
+    read
+        ``read(first, last)`` returns the line integrals of these rows, axes (row, angle, column).
+    """
+
     read: Callable[[int, int], Floats]
 
 
@@ -176,7 +186,8 @@ def _open_exchange(file: h5py.File, source: ProjectionSource) -> RawProjections:
         block = _finite(_read(data, first, last, source), source, first)
         if fields:
             white, dark = (_read(field, first, last, source).mean(axis=1) for field in fields)
-            block = _line_integrals(block, _finite(white, source, first), dark, source)
+            white = _finite(white, source, first)
+            block = line_integrals(block, white, dark, where=source.path)
         return block
 
     found = file.attrs.get("simulated", "")
@@ -235,39 +246,6 @@ def _finite(block: Floats, source: ProjectionSource, first: int) -> Floats:
             where=source.path,
         )
     return block
-
-
-def _line_integrals(
-    counts: Floats, white: Floats, dark: Floats, source: ProjectionSource
-) -> Floats:
-    """Return minus the logarithm of the transmission; dead pixels take their neighbours' values.
-
-    Parameters
-    ----------
-    counts
-        Axes (row, angle, column).
-    white, dark
-        Mean flat and dark field, axes (row, column).
-    """
-    beam = white - dark
-    alive = beam > 0
-    if not alive.any(axis=1).all():
-        raise InputError(
-            "the flat fields are not brighter than the dark fields",
-            expected="images of the open beam in 'exchange/data_white'",
-            where=source.path,
-        )
-    counts -= dark[:, None]
-    counts /= np.where(alive, beam, 1)[:, None]
-    np.maximum(counts, _FLOOR, out=counts)
-    np.log(counts, out=counts)
-    np.negative(counts, out=counts)
-    columns = np.arange(counts.shape[2])
-    for row in np.flatnonzero(~alive.all(axis=1)):
-        good = columns[alive[row]]
-        for line in counts[row]:
-            line[~alive[row]] = np.interp(columns[~alive[row]], good, line[good])
-    return counts
 
 
 def _theta(source: ProjectionSource, n_angles: int, stored: Any) -> npt.NDArray[np.float64]:

@@ -10,21 +10,18 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from tomolith.blocks.memory import format_bytes, parse_bytes
-from tomolith.config import Settings, progress
+from tomolith.config import Settings, progress, require
 from tomolith.core import Box, Grid, Provenance
 from tomolith.core.box import Triple
 from tomolith.errors import InputError, MemoryBudgetError, TomolithError
-from tomolith.prepare.back_projection import (
-    ANGLES_AT_ONCE,
-    BackProjector,
-    Engine,
-    Filter,
-    Padding,
-    Rings,
-    find_centre,
-    remove_rings,
+from tomolith.prepare.back_projection import BackProjector, Filter, Padding, projected_bytes
+from tomolith.prepare.corrections import Rings, find_centre, remove_rings
+from tomolith.prepare.raw_projections import (
+    ProjectionFacts,
+    ProjectionSource,
+    RawProjections,
+    open_projections,
 )
-from tomolith.prepare.raw_projections import ProjectionSource, RawProjections, open_projections
 from tomolith.store.array import StoredArray
 from tomolith.store.atomic import clean_stale, remove_tree
 from tomolith.store.intensity import sample_stats
@@ -43,9 +40,6 @@ class ReconstructSettings(Settings):
     scans: tuple[ProjectionSource, ...] = Field(
         min_length=1, description="The scans, one file of projections each."
     )
-    engine: Engine = Field(
-        "numpy", description="Who back-projects: NumPy and SciPy, or algotom (extra 'recon')."
-    )
     filter: Filter = Field("hann", description="Smoothing window on the ramp filter.")
     padding: Padding = Field(
         "zeros",
@@ -53,7 +47,7 @@ class ReconstructSettings(Settings):
         "edge where it is wider than the detector.",
     )
     rings: Rings | None = Field(
-        None, description="Ring removal by algotom; left out: none. It also changes true values."
+        None, description="Ring removal; left out: none. It also changes true values."
     )
     crop_yx: tuple[int, int] | None = Field(
         None,
@@ -79,7 +73,7 @@ class ReconstructSettings(Settings):
         return value
 
 
-def planned_grid(raw: RawProjections, settings: ReconstructSettings, *, where: str) -> Grid:
+def planned_grid(raw: ProjectionFacts, settings: ReconstructSettings, *, where: str) -> Grid:
     """Return the grid of the volume that is made of projections.
 
     Raises
@@ -101,7 +95,7 @@ def planned_grid(raw: RawProjections, settings: ReconstructSettings, *, where: s
 def reconstruct_scan(
     source: ProjectionSource, destination: Path, *, settings: ReconstructSettings, key: str = ""
 ) -> Scan:
-    """Reconstruct one scan by filtered back-projection.
+    """Reconstruct one scan by filtered back-projection, with algotom.
 
     Flat and dark fields are averaged; dead pixels take their neighbours' values. A killed run
     leaves a scan that is not complete; with the same ``key`` the next call goes on where it
@@ -129,7 +123,7 @@ def reconstruct_scan(
         The projections cannot be used (see :func:`~tomolith.prepare.raw_projections.
         open_projections`), or the rotation axis lies outside the detector.
     MissingExtraError
-        algotom is needed and not installed.
+        algotom is not installed.
     MemoryBudgetError
         Not even one detector row fits.
     DiskError
@@ -150,6 +144,7 @@ def reconstruct_scan(
     >>> scan.grid.shape_zyx, scan.provenance.inputs[1:]
     ((2, 9, 9), ('axis at column 4', 'attenuation in 1/cm'))
     """
+    require("algotom.rec.reconstruction", extra="recon")
     with open_projections(source) as raw:
         grid = planned_grid(raw, settings, where=source.path)
         n_rows = _rows_at_once(raw, grid, settings)
@@ -159,7 +154,6 @@ def reconstruct_scan(
             raw.n_columns,
             centre,
             grid.shape_zyx[1:],
-            settings.engine,
             settings.filter,
             settings.padding,
         )
@@ -224,11 +218,9 @@ def _rows_at_once(raw: RawProjections, grid: Grid, settings: ReconstructSettings
     """Return how many detector rows fit the memory budget."""
     budget = parse_bytes(settings.memory)
     n_angles, n_pixels = len(raw.theta_rad), math.prod(grid.shape_zyx[1:])
-    n_padded = 2 ** math.ceil(math.log2(2 * raw.n_columns))
-    # float32: a row as read, corrected, filtered and stacked; its slice summed, set and scaled
+    # float32: a row as read, and corrected out of place; its slice set, scaled and written
     row_bytes = 4 * (5 * n_angles * raw.n_columns + 4 * n_pixels)
-    # the spectrum of one sinogram; the interpolation of a few angles, and its positions
-    fixed_bytes = 24 * n_angles * n_padded + n_pixels * (16 * ANGLES_AT_ONCE + 64)
+    fixed_bytes = projected_bytes(n_angles, raw.n_columns)
     n_rows = (budget - fixed_bytes) // row_bytes
     if n_rows < 1:
         raise MemoryBudgetError(

@@ -111,7 +111,7 @@ def test_a_slab_has_the_depth_of_its_thickness(tmp_path):
 def test_every_angle_sees_the_whole_object(tmp_path):
     volume = block((1, 15, 32))
     total = depth_of(take(volume, tmp_path / "a.h5", n_angles=30, **QUIET))[:, 0].sum(axis=1)
-    assert total == pytest.approx(np.full(30, volume.sum() * 10e-4), rel=1e-2)
+    assert total == pytest.approx(np.full(30, volume.sum() * 10e-4), rel=2e-2)
 
 
 def test_counts_do_not_depend_on_the_slab(tmp_path, monkeypatch):

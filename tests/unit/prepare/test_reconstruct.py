@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import tracemalloc
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -71,7 +72,7 @@ def entry(path, **values):
 
 
 def reconstruct(source, folder, *, key="", **values):
-    given = {"engine": "numpy", "crop_yx": SHAPE[1:], "filter": "ramp", **values}
+    given = {"crop_yx": SHAPE[1:], "filter": "ramp", **values}
     settings = ReconstructSettings(scans=(source,), **given)
     return reconstruct_scan(source, folder / "a.zarr", settings=settings, key=key)
 
@@ -120,7 +121,7 @@ def test_agrees_with_scikit_image():
     angles = np.arange(30) * 6.0
     sinogram = np.zeros((30, 41), np.float32)
     sinogram[:, 10:30] = rng.random((30, 20))
-    ours = BackProjector(np.radians(angles), 41, 20.0, (41, 41), "numpy", "ramp", "zeros")
+    ours = BackProjector(np.radians(angles), 41, 20.0, (41, 41), "ramp", "zeros")
     found = ours.slices(sinogram[None])[0]
     expected = iradon(sinogram.T, theta=angles, filter_name="ramp", circle=True)
     inside = ours.inside
@@ -163,9 +164,7 @@ def test_the_budget_decides_how_many_rows_go_at_once(clean, tmp_path):
     raw = RawProjections(np.zeros(1500), 4000, 2100, (1.3, 1.3), "", None)
     asked = []
     for memory in ("1GiB", "2GiB", "8GiB"):
-        settings = ReconstructSettings(
-            scans=(entry(clean),), crop_yx=(340, 2071), memory=memory, engine="numpy"
-        )
+        settings = ReconstructSettings(scans=(entry(clean),), crop_yx=(340, 2071), memory=memory)
         grid = module.planned_grid(raw, settings, where="a")
         asked.append(module._rows_at_once(raw, grid, settings))
     assert 1 <= asked[0] < asked[1] <= asked[2] == 32
@@ -173,34 +172,47 @@ def test_the_budget_decides_how_many_rows_go_at_once(clean, tmp_path):
         reconstruct(entry(clean), tmp_path, memory="1kB")
 
 
+_MEASURE_MEMORY = """
+import sys
+from pathlib import Path
+from tomolith.prepare.reconstruct import ProjectionSource, ReconstructSettings, reconstruct_scan
+
+def peak_bytes():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+def run(name):
+    source = ProjectionSource(id="a", path=name, centre=159.5, pixel_size_um=1)
+    settings = ReconstructSettings(scans=(source,), memory="110MB")
+    reconstruct_scan(source, Path(name).with_suffix(".zarr"), settings=settings)
+
+run(sys.argv[1])  # what libraries take
+before = peak_bytes()
+run(sys.argv[2])
+print(peak_bytes() - before)
+"""
+
+
 def test_the_projected_memory_holds(tmp_path):
-    rng = np.random.default_rng(0)
-    n_rows, n_angles, n_columns = 16, 120, 200
-    data = rng.integers(200, 60000, (n_angles, n_rows, n_columns)).astype(np.uint16)
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["exchange/data"] = data
-        file["exchange/data_white"] = np.full((1, n_rows, n_columns), 60000, np.uint16)
-        file["exchange/data_dark"] = np.full((1, n_rows, n_columns), 100, np.uint16)
-        file["exchange/theta"] = np.arange(n_angles) * 1.5
-    source = entry(tmp_path / "a.h5", centre=99.5, pixel_size_um=1)
-    settings = ReconstructSettings(scans=(source,), memory="44MB")
+    n_angles, n_columns = 300, 320
+    for name, n_rows in (("warm", 1), ("whole", 32)):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            data = np.random.default_rng(0).integers(200, 60000, (n_angles, n_rows, n_columns))
+            file["exchange/data"] = data.astype(np.uint16)
+            file["exchange/data_white"] = np.full((1, n_rows, n_columns), 60000, np.uint16)
+            file["exchange/data_dark"] = np.full((1, n_rows, n_columns), 100, np.uint16)
+            file["exchange/theta"] = np.arange(n_angles) * 0.6
+    source = entry(tmp_path / "whole.h5", centre=159.5, pixel_size_um=1)
+    settings = ReconstructSettings(scans=(source,), memory="110MB")
     with module.open_projections(source) as raw:
         grid = module.planned_grid(raw, settings, where="a")
         assert module._rows_at_once(raw, grid, settings) == 16
-        projector = BackProjector(
-            raw.theta_rad, n_columns, 99.5, grid.shape_zyx[1:], "numpy", "hann", "zeros"
-        )
-        work = module._Work(raw, projector, None)
-        work.slices(0, 1)
-        tracemalloc.start()
-        try:
-            work.slices(0, 16)
-            peak_bytes = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-    fewer = settings.model_copy(update={"memory": "20MB"})
-    assert module._rows_at_once(raw, grid, fewer) < 16
-    assert 10e6 < peak_bytes < 44e6
+        fewer = settings.model_copy(update={"memory": "50MB"})
+        assert module._rows_at_once(raw, grid, fewer) < 16
+    files = [str(tmp_path / f"{name}.h5") for name in ("warm", "whole")]
+    command = [sys.executable, "-c", _MEASURE_MEMORY, *files]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert 10e6 < int(done.stdout.split()[-1]) < 110e6
 
 
 def test_uneven_and_doubled_angles_keep_the_scale():
@@ -411,6 +423,15 @@ def test_sinograms_of_other_software(clean, tmp_path):
         reconstruct(entry(path, already_log=True, pixel_size_um=1), tmp_path)
 
 
+def test_real_axis_is_found(data_dir, tmp_path):
+    path = data_dir / "raw-projections" / "tooth.h5"
+    if not path.exists():
+        pytest.skip("tooth.h5 not found")
+    source = entry(path, centre=None, pixel_size_um="unknown")
+    facts = reconstruct(source, tmp_path, crop_yx=(100, 100)).provenance.inputs
+    assert float(facts[1].removeprefix("axis at column ")) == pytest.approx(296, abs=1)
+
+
 def test_wrong_settings_are_refused(clean, tmp_path):
     with pytest.raises(InputError, match="at most the 66 columns"):
         reconstruct(entry(clean), tmp_path, crop_yx=(67, 20))
@@ -434,50 +455,57 @@ def test_wrong_settings_are_refused(clean, tmp_path):
             parse_settings(ReconstructSettings, given, where="recipe")
 
 
-@pytest.mark.parametrize(
-    ("source", "settings"),
-    [({"centre": None}, {}), ({}, {"rings": "sorting"}), ({}, {"engine": "algotom"})],
-)
-def test_a_missing_extra_is_named(clean, tmp_path, monkeypatch, source, settings):
-    import sys
-
-    for name in ("algotom", "algotom.prep.calculation", "algotom.prep.removal"):
-        monkeypatch.setitem(sys.modules, name, None)
+def test_a_missing_extra_is_named(clean, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "algotom.rec.reconstruction", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'tomolith\[recon\]'"):
-        reconstruct(entry(clean, **source), tmp_path, **settings)
+        reconstruct(entry(clean), tmp_path)
+    assert not (tmp_path / "a.zarr").exists()
 
 
-def test_algotom_cannot_mix_even_and_odd(clean, tmp_path):
-    with pytest.raises(InputError, match=r"66 detector columns[\s\S]*all even or all odd"):
-        reconstruct(entry(clean), tmp_path, engine="algotom", crop_yx=(39, 48))
+def test_threads_change_no_byte(tmp_path):
+    import numba
+
+    rng = np.random.default_rng(0)
+    sinograms = rng.random((2, 200, 128)).astype(np.float32)
+    theta = np.linspace(0, np.pi, 200, endpoint=False)
+    found = []
+    for n_threads in (1, numba.config.NUMBA_NUM_THREADS, numba.config.NUMBA_NUM_THREADS):
+        numba.set_num_threads(n_threads)
+        projector = BackProjector(theta, 128, 63.5, (100, 90), "hann", "zeros")
+        found.append(projector.slices(sinograms).tobytes())
+        assert numba.get_num_threads() == n_threads  # left as it was
+    assert len(set(found)) == 1
 
 
-def test_algotom_agrees_with_numpy(clean, tmp_path):
-    pytest.importorskip("algotom")
-    ours = reconstruct(entry(clean), tmp_path).image.array[:]
-    theirs = reconstruct(entry(clean), tmp_path, engine="algotom").image.array[:]
-    assert np.sqrt(np.mean((theirs - ours) ** 2)) < 0.1
-    assert theirs[1, 28, 15] == pytest.approx(8.0, rel=0.1)
+@pytest.mark.parametrize("shape", [(1, 39, 48), (1, 40, 47), (1, 39, 47), (1, 40, 48)])
+def test_even_and_odd_sides_lie_on_the_grid_of_the_object(tmp_path, shape):
+    y, x = np.mgrid[: shape[1], : shape[2]].astype(float)
+    blob = np.exp(-((y - 15) ** 2 + (x - 30) ** 2) / 18).astype(np.float32)
+    quiet = ProjectionSettings(noise=False, gain_error=0, detector_blur_px=0, photons=5e4)
+    path = tmp_path / "odd.h5"
+    simulate_projections(lambda z0, z1: blob[None], shape, VOXEL_UM, path, quiet, key=1)
+    source = entry(path, centre=(n_detector_columns(shape) - 1) / 2)
+    found = reconstruct(source, tmp_path, crop_yx=shape[1:]).image.array[0]
+    where = np.unravel_index(found.argmax(), found.shape)
+    weight = np.where(found > 0.2, found, 0)
+    assert where == (15, 30)
+    assert np.average(y, weights=weight) == pytest.approx(15, abs=0.1)
+    assert np.average(x, weights=weight) == pytest.approx(30, abs=0.1)
 
 
-def test_algotom_finds_the_axis(clean, tmp_path):
-    pytest.importorskip("algotom")
+def test_the_axis_is_found(clean, tmp_path):
     scan = reconstruct(entry(clean, centre=None), tmp_path)
     found = float(scan.provenance.inputs[1].removeprefix("axis at column "))
     assert found == pytest.approx(CENTRE, abs=0.5)
 
 
-@pytest.mark.parametrize("method", ["sorting", "filtering", "fitting", "large", "dead", "all"])
-def test_ring_removal_lowers_rings(tmp_path, method):
-    pytest.importorskip("algotom")
+@pytest.mark.parametrize("method", ["sorting", "filtering", "large", "dead", "all"])
+def test_ring_removal_brings_the_scan_nearer_to_the_truth(tmp_path, method):
     path = take(tmp_path / "rings.h5", gain_error=0.05)
-    kept = reconstruct(entry(path), tmp_path).image.array[0]
-    found = reconstruct(entry(path), tmp_path, rings=method).image.array[0]
-    air = truth()[0] == 0
+    kept = reconstruct(entry(path), tmp_path).image.array[:]
+    found = reconstruct(entry(path), tmp_path, rings=method).image.array[:]
     assert np.isfinite(found).all()
-    if method not in ("dead", "large"):  # these two are for stripes that stand out
-        assert found[air].std() < kept[air].std()
+    assert np.std(found - truth()) < 0.8 * np.std(kept - truth())
 
 
 def test_real_tooth(data_dir, tmp_path):

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from tomolith.app.simulated import LABELS, carry_labels, phantom_facts, phantom_scan_id
 from tomolith.app.steps.base import fingerprint
 from tomolith.app.study import PlannedScan, Study
-from tomolith.config import progress, settings_hash
+from tomolith.config import progress, require, settings_hash
 from tomolith.errors import InputError, RecipeError, TomolithError
-from tomolith.prepare.raw_projections import open_projections
+from tomolith.prepare.raw_projections import (
+    ProjectionFacts,
+    ProjectionSource,
+    open_projections,
+)
 from tomolith.prepare.reconstruct import ReconstructSettings, planned_grid, reconstruct_scan
 from tomolith.store.scan import Scan
 
@@ -30,13 +35,15 @@ class ReconstructStep:
         Raises
         ------
         RecipeError
-            An id is used twice, here or by the step ``import``.
+            An id is used twice, here or by the steps ``phantom`` and ``import``.
         """
         settings = study.recipe.reconstruct
         assert isinstance(settings, ReconstructSettings)
         seen = [source.id for source in settings.scans]
         if study.recipe.import_:
             seen += [source.id for source in study.recipe.import_.scans]
+        if study.recipe.phantom:
+            seen += study.recipe.phantom.scan_ids
         twice = sorted({i for i in seen if seen.count(i) > 1} & {s.id for s in settings.scans})
         if twice:
             raise RecipeError(
@@ -63,43 +70,59 @@ class ReconstructStep:
         settings = self.settings(study)
         planned = {}
         for source in settings.scans:
-            with open_projections(source) as raw:
-                grid = planned_grid(raw, settings, where=source.path)
+            grid = planned_grid(_facts(source, study), settings, where=source.path)
             planned[source.id] = PlannedScan(grid, np.dtype(np.float32))
         return planned
 
     def describe(self, study: Study) -> tuple[str, ...]:
-        """Open every file of projections."""
+        """Open every file of projections, but those that the phantom has yet to make."""
+        require("algotom", extra="recon")
         lines = []
         for source in self.settings(study).scans:
-            with open_projections(source) as raw:
-                pixel = "unknown" if raw.pixel_um is None else f"{raw.pixel_um[1]:g} µm"
-                degrees = math.degrees(float(np.ptp(raw.theta_rad)))
-                lines.append(
-                    f"{source.id}: {len(raw.theta_rad)} projections of {raw.n_rows} × "
-                    f"{raw.n_columns} pixels, {degrees:.4g} degrees, pixel {pixel}"
-                    + (", simulated" if raw.simulated else "")
-                )
+            facts = _facts(source, study)
+            pixel = "unknown" if facts.pixel_um is None else f"{facts.pixel_um[1]:g} µm"
+            degrees = math.degrees(float(np.ptp(facts.theta_rad)))
+            lines.append(
+                f"{source.id}: {len(facts.theta_rad)} projections of {facts.n_rows} × "
+                f"{facts.n_columns} pixels, {degrees:.4g} degrees, pixel {pixel}"
+                + (", simulated" if facts.simulated else "")
+            )
         return tuple(lines)
 
     def run(self, study: Study) -> str:
         """Reconstruct the scans that are not there yet or whose projections have changed."""
         settings = self.settings(study)
-        n_new = 0
+        n_new, axes = 0, []
         with progress("reconstruct", total=len(settings.scans)) as bar:
             for source in settings.scans:
                 shared = settings.model_copy(update={"scans": ()})
                 key = settings_hash(source, shared, fingerprint(Path(source.path)))
-                path = study.scan_path(source.id)
-                if _make_way(path, study, key=key):
-                    reconstruct_scan(source, path, settings=settings, key=key)
+                path, simulated = study.scan_path(source.id), phantom_scan_id(source, study)
+                if _make_way(path, study, key=key, made=LABELS if simulated else ()):
+                    scan = reconstruct_scan(source, path, settings=settings, key=key)
                     n_new += 1
+                    if source.centre is None:
+                        axes.append(f"{source.id}: {scan.provenance.inputs[1]}")
+                if simulated:
+                    carry_labels(study.scan(simulated), study.scan(source.id))
                 bar.advance(note=source.id)
-        return f"{len(settings.scans)} scans, {n_new} of them new"
+        return "; ".join([f"{len(settings.scans)} scans, {n_new} of them new", *axes])
 
 
-def _make_way(path: Path, study: Study, *, key: str) -> bool:
+def _facts(source: ProjectionSource, study: Study) -> ProjectionFacts:
+    if phantom_scan_id(source, study):
+        return phantom_facts(source, study)
+    with open_projections(source) as raw:
+        return raw
+
+
+def _make_way(path: Path, study: Study, *, key: str, made: tuple[str, ...]) -> bool:
     """Tell whether the scan must be made; refuse where that would lose a label map.
+
+    Parameters
+    ----------
+    made
+        Label maps that this step makes itself.
 
     Raises
     ------
@@ -112,7 +135,7 @@ def _make_way(path: Path, study: Study, *, key: str) -> bool:
         return True  # absent, unfinished or damaged
     if scan.provenance.settings_hash == key:
         return False
-    ours = {"otsu"} | ({study.recipe.predict.labels} if study.recipe.predict else set())
+    ours = {"otsu", *made} | ({study.recipe.predict.labels} if study.recipe.predict else set())
     foreign = sorted(set(scan.label_names()) - ours)
     if foreign:
         raise InputError(
