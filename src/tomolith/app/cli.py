@@ -21,6 +21,7 @@ STEP_SUMMARIES = {
     "predict": "Segment whole scans, out of core.",
     "evaluate": "Score predictions against labels on held-out slices.",
     "measure": "Turn labels into numbers.",
+    "compare": "Train several systems and compare them on held-out slices.",
     "report": "Write the report, one HTML file.",
 }
 

@@ -12,6 +12,7 @@ from tomolith.app.recipe_file import apply_overrides, expand_path, load_yaml
 from tomolith.config import Settings, parse_settings
 from tomolith.core import ClassSchema
 from tomolith.errors import InputError, RecipeError
+from tomolith.learn.comparison.settings import CompareSettings
 from tomolith.learn.settings import PredictSettings, TrainSettings
 from tomolith.measure.evaluate import EvaluateSettings
 from tomolith.measure.quantify import MeasureSettings
@@ -63,6 +64,20 @@ class MeasureSection(MeasureSettings):
     labels: str = Field("prediction", description="Name of the label map to measure.")
 
 
+class CompareSection(CompareSettings):
+    """Section ``compare``: the systems, and which scans and label maps they are compared on."""
+
+    scans: tuple[str, ...] | None = Field(
+        None, description="Scans to learn from and to test on; all with labels if left out."
+    )
+    labels: str | None = Field(
+        None, description="Label map to learn from; that of the section `train` if left out."
+    )
+    truth: str | None = Field(
+        None, description="Label map that is right; that of the section `evaluate` if left out."
+    )
+
+
 class Recipe(Settings):
     """A study: its name, its classes, and one optional section per step.
 
@@ -89,6 +104,7 @@ class Recipe(Settings):
     predict: PredictSection | None = None
     evaluate: EvaluateSection | None = None
     measure: MeasureSection | None = None
+    compare: CompareSection | None = None
     report: ReportSettings | None = None
 
     @field_validator("name")
@@ -173,6 +189,9 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise RecipeError(
             "the recipe has no step", expected=f"one of {', '.join(section_names())}", where=path
         )
+    if recipe.compare:  # its systems change keys of 'train': find what is wrong before a run
+        base = only(TrainSettings, recipe.train) if recipe.train else TrainSettings()
+        recipe.compare.runs(base)
     if recipe.evaluate and not recipe.predict:
         raise RecipeError(
             "'evaluate' has no predictions to score", where=path, mend="add 'predict:'"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tomolith.app.steps.base import Step
+from tomolith.app.steps.compare import CompareStep
 from tomolith.app.steps.evaluate import EvaluateStep
 from tomolith.app.steps.import_ import ImportStep
 from tomolith.app.steps.measure import MeasureStep
@@ -23,6 +24,7 @@ _ORDER: tuple[Step, ...] = (
     PredictStep(),
     EvaluateStep(),
     MeasureStep(),
+    CompareStep(),
     ReportStep(),
 )
 
