@@ -161,19 +161,19 @@ class Cathode:
         image, material
             Both of the box's shape (z, y, x); ``material`` indexes :data:`CATHODE_MATERIALS`.
         """
-        return self.scanner.render(box, self._draw)
+        return self.scanner.render(box, self._paint, self.materials)
 
     def materials(self, box: Box) -> npt.NDArray[np.uint8]:
         """Return the index of each voxel's material, without making the image."""
         return self._surfaces(self._axes_um(box)).material
 
-    def _draw(self, box: Box) -> tuple[Floats, npt.NDArray[np.uint8]]:
-        """Draw a box: the greys of an ideal scan, and what lies at the centre of each voxel."""
-        s, axes = self.settings, self._axes_um(box)
-        surfaces = self._surfaces(axes)
-        particle = fraction(surfaces.shell_um, s.voxel_size_um)
-        opened = fraction(surfaces.flaw_um, s.voxel_size_um)
-        between = fraction(surfaces.void * np.float32(s.void_um / 3), s.voxel_size_um)
+    def _paint(self, box: Box, step: int) -> Floats:
+        """Return the greys of an ideal scan of a box, counted in cubes of ``step`` voxels."""
+        s, axes = self.settings, self._axes_um(box, step=step)
+        surfaces, voxel = self._surfaces(axes), step * self.settings.voxel_size_um
+        particle = fraction(surfaces.shell_um, voxel)
+        opened = fraction(surfaces.flaw_um, voxel)
+        between = fraction(surfaces.void * np.float32(s.void_um / 3), voxel)
         active = particle * (np.float32(1.0) - opened)
         pore = (np.float32(1.0) - particle) * between + particle * opened
         grey = np.float32(s.pore_grey + s.binder_contrast) - np.float32(s.binder_contrast) * pore
@@ -181,14 +181,14 @@ class Cathode:
         if s.texture:
             mottle = fractal_noise(self._key + 11, axes, _MOTTLE_UM, n_octaves=2)
             grey += np.float32(s.texture) * mottle * (np.float32(1.0) - pore)
-        return grey, surfaces.material
+        return grey
 
     @property
     def _key(self) -> int:
         return self.scanner.key
 
-    def _axes_um(self, box: Box) -> tuple[Doubles, Doubles, Doubles]:
-        return axes_um(self.settings.shape_zyx, self.settings.voxel_size_um, box)
+    def _axes_um(self, box: Box, *, step: int = 1) -> tuple[Doubles, Doubles, Doubles]:
+        return axes_um(self.settings.shape_zyx, self.settings.voxel_size_um, box, step=step)
 
     def _surfaces(self, axes: tuple[Doubles, ...]) -> _Surfaces:
         levels = self.levels

@@ -218,7 +218,7 @@ def write_scan(
     def work(block: Block) -> None:
         image, material = phantom.render(block.write)
         scan.image.array[block.write.slices] = image
-        truth.array[block.write.slices] = values[material]
+        truth.array[block.write.slices] = _translated(material, values)
         hand.array[block.write.slices] = hand_slices.within(block.write)
         if counter is not None:
             counter.add(block.write, material)
@@ -236,6 +236,16 @@ def write_scan(
     hand.finish()
     scan.finish()
     return scan
+
+
+def _translated(
+    material: npt.NDArray[np.uint8], values: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """Return ``values[material]``, slice by slice: NumPy widens the index to eight bytes first."""
+    out = np.empty_like(material)
+    for target, index in zip(out, material, strict=True):
+        target[...] = values[index]
+    return out
 
 
 def _block_zyx(scan: Scan) -> tuple[int, int, int]:

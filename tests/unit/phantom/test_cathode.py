@@ -58,7 +58,8 @@ def test_a_box_is_a_part_of_the_whole(box, cathode, whole):
 
 
 def test_tiles_do_not_show(monkeypatch, cathode, whole):
-    monkeypatch.setattr("tomolith.phantom.scanner._TILE_ZYX", (7, 64, 33))
+    monkeypatch.setattr("tomolith.phantom.scanner._PICTURE_TILE_ZYX", (7, 64, 33))
+    monkeypatch.setattr("tomolith.phantom.scanner._LABEL_TILE_ZYX", (9, 64, 31))
     image, material = cathode.render(cathode.grid.box)
     assert np.array_equal(image, whole[0])
     assert np.array_equal(material, whole[1])
