@@ -63,6 +63,12 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def peak_bytes() -> int:
+    """Return the largest resident memory that this process ever had (``VmHWM``)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+
+
 def _version(library: str) -> str:
     try:
         return version(library)
