@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,8 +46,6 @@ class Ensemble(nn.Module):
     True
     """
 
-    log_weights: Tensor
-
     def __init__(
         self,
         in_channels: int,
@@ -70,20 +69,23 @@ class Ensemble(nn.Module):
         )
         self.divisor = math.lcm(*(int(member.divisor) for member in self.members))
         self.context_px = max(int(member.context_px) for member in self.members)
-        self.register_buffer("log_weights", torch.tensor(self.weights).log(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (B, n_classes, H, W) of ``image`` (B, in_channels, H, W)."""
-        log_weights = self.log_weights.view(-1, 1, 1, 1, 1)
-        return torch.logsumexp(self.of_members(image) + log_weights, dim=0)
+        parts = [
+            own + math.log(weight)
+            for own, weight in zip(self.of_members(image), self.weights, strict=True)
+        ]
+        # logsumexp, term by term: OpenVINO cannot take a stack of members
+        highest = functools.reduce(torch.maximum, parts)
+        total = sum((part - highest).exp() for part in parts)
+        return highest + torch.as_tensor(total).log()
 
-    def of_members(self, image: Tensor) -> Tensor:
-        """Return the log-probabilities (members, B, n_classes, H, W), each normalised."""
+    def of_members(self, image: Tensor) -> list[Tensor]:
+        """Return the log-probabilities (B, n_classes, H, W) of each member, normalised."""
         check_input(image, in_channels=self.in_channels, divisor=self.divisor)
         # in fp32: half precision would round small probabilities away
-        return torch.stack(
-            [nn.functional.log_softmax(member(image).float(), dim=1) for member in self.members]
-        )
+        return [nn.functional.log_softmax(member(image).float(), dim=1) for member in self.members]
 
 
 class MembersApart(nn.Module):
@@ -102,4 +104,4 @@ class MembersApart(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return log-probabilities (B, members * n_classes, H, W)."""
-        return torch.cat(self.ensemble.of_members(image).unbind(0), dim=1)
+        return torch.cat(self.ensemble.of_members(image), dim=1)
