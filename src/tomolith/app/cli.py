@@ -18,6 +18,7 @@ STEP_SUMMARIES = {
     "reconstruct": "Reconstruct scans from projections.",
     "import": "Copy scans and labels into the study.",
     "train": "Train a network on the labelled slices.",
+    "ensemble": "Average trained models into one.",
     "predict": "Segment whole scans, out of core.",
     "evaluate": "Score predictions against labels on held-out slices.",
     "measure": "Turn labels into numbers.",

@@ -13,6 +13,7 @@ from tomolith.config import Settings, parse_settings
 from tomolith.core import ClassSchema
 from tomolith.errors import InputError, RecipeError
 from tomolith.learn.comparison.settings import CompareSettings
+from tomolith.learn.ensemble_settings import EnsembleSettings
 from tomolith.learn.settings import PredictSettings, TrainSettings
 from tomolith.measure.evaluate import EvaluateSettings
 from tomolith.measure.quantify import MeasureSettings
@@ -38,6 +39,12 @@ class TrainSection(TrainSettings):
         None, description="Scans to train on; all scans that carry the labels if left out."
     )
     labels: str = Field("truth", description="Name of the label map to learn from.")
+
+
+class EnsembleSection(EnsembleSettings):
+    """Section ``ensemble``: which models are averaged, and what the result is called."""
+
+    model: str = Field("enet", description="Name of the ensemble, a folder under models/.")
 
 
 class PredictSection(PredictSettings):
@@ -101,6 +108,7 @@ class Recipe(Settings):
     reconstruct: ReconstructSettings | None = None
     import_: ImportSettings | None = Field(None, alias="import")
     train: TrainSection | None = None
+    ensemble: EnsembleSection | None = None
     predict: PredictSection | None = None
     evaluate: EvaluateSection | None = None
     measure: MeasureSection | None = None
@@ -178,6 +186,12 @@ def _expand_paths(values: dict[str, Any], folder: Path) -> None:
         for holder in (entry, labels):
             if isinstance(holder, dict) and isinstance(holder.get("path"), str):
                 holder["path"] = expand_path(holder["path"], folder)
+    ensemble = values.get("ensemble")
+    if isinstance(ensemble, dict) and isinstance(ensemble.get("members"), list):
+        ensemble["members"] = [
+            expand_path(m, folder) if isinstance(m, str) and "/" in m else m
+            for m in ensemble["members"]
+        ]
     predict = values.get("predict")
     if isinstance(predict, dict) and "/" in str(predict.get("model", "")):
         predict["model"] = expand_path(str(predict["model"]), folder)
@@ -196,22 +210,43 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise RecipeError(
             "'evaluate' has no predictions to score", where=path, mend="add 'predict:'"
         )
+    _check_ensemble(recipe, path)
     if not recipe.predict:
         return
     _check_prediction_name(recipe, path)
     if "/" in recipe.predict.model:
         return
-    if not recipe.train:
+    made = [f"'{s.model}'" for s in (recipe.train, recipe.ensemble) if s]
+    if not made:
         raise RecipeError(
             f"'predict' asks for the model '{recipe.predict.model}', which no step trains",
             where=path,
             mend="add 'train:', or give 'predict.model' the path of a model folder",
         )
-    if recipe.predict.model != recipe.train.model:
+    if f"'{recipe.predict.model}'" not in made:
         raise RecipeError(
             f"'predict.model' is '{recipe.predict.model}'",
-            expected=f"the model that is trained, '{recipe.train.model}', or a folder",
+            expected=f"the model that is made here, {' or '.join(made)}, or a folder",
             where=path,
+        )
+
+
+def _check_ensemble(recipe: Recipe, path: Path) -> None:
+    """Refuse an ensemble that would replace a model, or search without labels."""
+    if recipe.ensemble is None:
+        return
+    taken = {*recipe.ensemble.members, *([recipe.train.model] if recipe.train else [])}
+    if recipe.ensemble.model in taken:
+        raise RecipeError(
+            f"'ensemble.model' is '{recipe.ensemble.model}', and would replace that model",
+            expected=f"a name other than {', '.join(sorted(taken))}",
+            where=path,
+        )
+    if recipe.ensemble.search and not recipe.train:
+        raise RecipeError(
+            "'ensemble.search' needs validation slices, and there is no section 'train'",
+            where=path,
+            mend="add 'train:' with the split of the members, or give 'ensemble.weights'",
         )
 
 

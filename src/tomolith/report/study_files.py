@@ -164,7 +164,7 @@ def _active(marks: Sequence[StepMark], recipe: dict[str, Any]) -> list[StepMark]
 def _made(root: Path, folder: str, pattern: str, marks: Sequence[StepMark]) -> list[Path]:
     """Return what lies in ``folder``, without what the last runs of the steps did not make."""
     found = sorted((root / folder).glob(pattern))
-    makers = ("phantom", "reconstruct", "import") if folder == "scans" else ("train",)
+    makers = ("phantom", "reconstruct", "import") if folder == "scans" else ("train", "ensemble")
     outputs = [Path(o).parts for mark in marks if mark.step in makers for o in mark.outputs]
     names = {parts[1] for parts in outputs if len(parts) > 1 and parts[0] == folder}
     return [path for path in found if path.name in names] if names else found

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from tomolith.app.steps.base import Step
 from tomolith.app.steps.compare import CompareStep
+from tomolith.app.steps.ensemble import EnsembleStep
 from tomolith.app.steps.evaluate import EvaluateStep
 from tomolith.app.steps.import_ import ImportStep
 from tomolith.app.steps.measure import MeasureStep
@@ -21,6 +22,7 @@ _ORDER: tuple[Step, ...] = (
     ReconstructStep(),
     ImportStep(),
     TrainStep(),
+    EnsembleStep(),
     PredictStep(),
     EvaluateStep(),
     MeasureStep(),

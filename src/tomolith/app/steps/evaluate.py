@@ -141,7 +141,10 @@ def _otsu_provenance(scan: Scan) -> Provenance:
 
 
 def _system_name(study: Study) -> str:
-    return study.recipe.train.network.name if study.recipe.train else NETWORK_FALLBACK
+    recipe = study.recipe
+    if recipe.ensemble and recipe.predict.model == recipe.ensemble.model:
+        return recipe.ensemble.model
+    return recipe.train.network.name if recipe.train else NETWORK_FALLBACK
 
 
 def _summary(scores: Scores, systems: list[str], subsets: list[str]) -> str:

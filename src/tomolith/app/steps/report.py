@@ -19,6 +19,7 @@ class ReportStep:
         "reconstruct",
         "import",
         "train",
+        "ensemble",
         "predict",
         "evaluate",
         "measure",
