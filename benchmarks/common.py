@@ -17,7 +17,7 @@ import numpy as np
 
 from tomolith.core import ClassSchema
 
-LIBRARIES = ("torch", "openvino", "monai", "zarr", "numpy")
+LIBRARIES = ("torch", "openvino", "monai", "zarr", "numpy", "algotom", "numba")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,12 @@ def circumstances(name: str) -> str:
 def usable_cores() -> int:
     """Return the cores this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def peak_bytes() -> int:
+    """Return the largest resident memory that this process ever had (``VmHWM``)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
 
 
 def _version(library: str) -> str:

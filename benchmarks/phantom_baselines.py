@@ -1,4 +1,4 @@
-"""How hard the phantom is: multi-Otsu and a random forest on every preset that is a cell."""
+"""How hard the phantom is: multi-Otsu and a random forest on every preset with whole scans."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.common import Result, table
 from tomolith.core import Box, Grid, LabelMap, Volume
 from tomolith.learn.classical import ForestSettings, OtsuBaseline, fit_forest
 from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, evaluate
-from tomolith.phantom import PHANTOM_PRESETS, PhantomSettings, make_phantom
+from tomolith.phantom import PHANTOM_PRESETS, CathodeSettings, PhantomSettings, make_phantom
 from tomolith.phantom.settings import scan_name
 from tomolith.store.scan import Scan
 
@@ -35,26 +35,35 @@ class _TrainingSlices:
     boxes: tuple[Box, ...]
 
 
+@dataclass(frozen=True)
+class _Case:
+    """A preset, and by pulse the scan to learn from and the one to score."""
+
+    settings: PhantomSettings | CathodeSettings
+    scans: dict[str, tuple[str, ...]]
+
+
 def run(*, quick: bool) -> Result:
     """Score the baselines on every preset, and return the page."""
     limit = LARGEST_QUICK_VOX if quick else LARGEST_VOX
     rows: list[tuple[str, ...]] = []
     notes: list[str] = []
-    for preset in PHANTOM_PRESETS:
-        settings = PhantomSettings(preset=preset, n_cells=2, scans=PULSES)
-        if settings.n_patches is not None:
+    for case in _cases():
+        settings, preset = case.settings, case.settings.preset
+        if getattr(settings, "n_patches", None) is not None:
             notes.append(f"`{preset}` was left out: single patches, no cells.")
             continue
-        n_voxels = Grid(settings.shape_zyx, None).n_voxels
+        n_voxels = settings.grid.n_voxels
         if n_voxels > limit:
             notes.append(f"`{preset}` was left out: {n_voxels} voxels, more than {limit}.")
             continue
-        for pulse in PULSES:
+        for pulse, names in case.scans.items():
             with tempfile.TemporaryDirectory() as made:
-                first, second = (_simulated(settings, i, pulse, Path(made)) for i in (0, 1))
+                first, second = (make_phantom(settings, Path(made) / f"{n}.zarr") for n in names)
                 scores = _score(first, second, n_scored=4 if quick else N_SCORED, quick=quick)
             rows += _table_rows(preset, pulse, scores)
-            notes.append(_verdict(preset, pulse, scores))
+            if isinstance(settings, PhantomSettings):
+                notes.append(_verdict(preset, pulse, scores))
     what = (
         "Of every preset, two simulated cells are scanned after the last pulse of charge (pulse "
         f"{PULSES[0]}) and of discharge (pulse {PULSES[1]}). Multi-Otsu (which class a grey range "
@@ -62,15 +71,21 @@ def run(*, quick: bool) -> Result:
         "scikit-image and scikit-learn; to 8 px by default, and to 16 px) learn from the "
         "hand-labelled cross-sections of the first cell; all are scored against the truth on "
         "evenly spread cross-sections of the second one after the same pulse. A phantom worth "
-        f"training a network on must be hard for all of them: dendrites below {HARD_BELOW} IoU."
+        f"training a network on must be hard for all of them: dendrites below {HARD_BELOW} IoU. A "
+        "cathode has no pulses: one is learned from, another one scored."
     )
     header = ("preset", "pulse", "class", *(f"{name}, IoU" for name in SYSTEMS.values()))
     return Result("Classical methods on the phantom", what, [table(header, rows)], notes)
 
 
-def _simulated(settings: PhantomSettings, index: int, pulse: int, folder: Path) -> Scan:
-    name = scan_name(index, pulse)
-    return make_phantom(settings, folder / f"{name}.zarr")
+def _cases() -> Iterator[_Case]:
+    """Yield all presets, each with two scans per state."""
+    for preset in PHANTOM_PRESETS:
+        settings = PhantomSettings(preset=preset, n_cells=2, scans=PULSES)
+        scans = {str(pulse): (scan_name(0, pulse), scan_name(1, pulse)) for pulse in PULSES}
+        yield _Case(settings, scans)
+    cathodes = CathodeSettings(n_cathodes=2)
+    yield _Case(cathodes, {"–": cathodes.scan_ids})
 
 
 def _score(first: Scan, second: Scan, *, n_scored: int, quick: bool) -> Scores:
@@ -140,7 +155,7 @@ def _stack(planes: list[np.ndarray], scan: Scan) -> LabelMap:
     return LabelMap(Volume(array, Grid(array.shape, None)), scan.labels("truth").schema)
 
 
-def _table_rows(preset: str, pulse: int, scores: Scores) -> Iterator[tuple[str, ...]]:
+def _table_rows(preset: str, pulse: str, scores: Scores) -> Iterator[tuple[str, ...]]:
     """Yield a row for the mean and for each class that occurs."""
     for name in dict.fromkeys(row.class_name for row in scores.rows):
         ious = [
@@ -148,10 +163,10 @@ def _table_rows(preset: str, pulse: int, scores: Scores) -> Iterator[tuple[str, 
         ]
         if any(iou is not None for iou in ious):
             texts = ("–" if iou is None else f"{iou:.3f}" for iou in ious)
-            yield (f"`{preset}`", str(pulse), name or "mean", *texts)
+            yield (f"`{preset}`", pulse, name or "mean", *texts)
 
 
-def _verdict(preset: str, pulse: int, scores: Scores) -> str:
+def _verdict(preset: str, pulse: str, scores: Scores) -> str:
     reached = {
         title: scores.value("iou", system=system, subset="test", class_name="dendrite") or 0.0
         for system, title in SYSTEMS.items()

@@ -1,4 +1,4 @@
-"""Draw the pictures of the phantom: phantom_series.png, phantom_plan.png and phantom_3d.png.
+"""Draw the pictures of the phantom: a series, its plane, a view in 3-D, and a cathode.
 
 python docs/images/make_gallery.py
 """
@@ -14,8 +14,16 @@ from PIL import Image
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
-from tomolith.core import PRESETS, Box
-from tomolith.phantom import MATERIALS, Cell, Phantom, PhantomSettings
+from tomolith.core import PRESETS, Box, ClassSchema
+from tomolith.phantom import (
+    CATHODE_MATERIALS,
+    MATERIALS,
+    Cathode,
+    CathodeSettings,
+    Cell,
+    Phantom,
+    PhantomSettings,
+)
 from tomolith.phantom.settings import scan_name
 
 mpl.use("Agg")
@@ -48,6 +56,7 @@ def main() -> None:
     draw_series(HERE / "phantom_series.png")
     draw_plan(HERE / "phantom_plan.png")
     draw_3d(HERE / "phantom_3d.png")
+    draw_cathode(HERE / "phantom_cathode.png")
 
 
 def draw_series(path: Path) -> None:
@@ -115,6 +124,30 @@ def draw_plan(path: Path) -> None:
     for ax in axes[:, 0]:
         ax.set_ylabel("z (µm)")
     figure.suptitle("Simulated cell from above: thickness of the layers (white: none)")
+    save(figure, path)
+
+
+def draw_cathode(path: Path) -> None:
+    """Draw two cross-sections of the cathode: image and labels."""
+    settings, schema = CathodeSettings(), PRESETS["cathode-3phase"]
+    cathode = Cathode.build(settings, settings.scan_ids[0])
+    n_z, n_y, n_x = settings.shape_zyx
+    figure, axes = plt.subplots(2, 2, figsize=(8.0, 7.7), dpi=100, layout="constrained")
+    for (left, right), z in zip(axes, (n_z // 4, 3 * n_z // 4), strict=True):
+        image, material = cathode.render(Box((z, 0, 0), (z + 1, n_y, n_x)))
+        low, high = np.percentile(image, (0.5, 99.5))
+        left.imshow(image[0], cmap="gray", vmin=low, vmax=high, interpolation="antialiased")
+        labels = colours_of(material[0], schema, CATHODE_MATERIALS)
+        right.imshow(labels, interpolation="nearest")
+        left.set_title(f"slice {z}", fontsize=11, loc="left")
+        for ax in (left, right):
+            add_scale_bar(ax, 5, settings.voxel_size_um)
+    axes[0, 1].set_title("true labels", fontsize=11, loc="left")
+    figure.legend(
+        handles=[Patch(color=c.colour, label=c.name) for c in schema.classes],
+        loc="outside lower center", ncols=len(schema), frameon=False, fontsize=10,
+    )  # fmt: skip
+    figure.suptitle("Simulated cathode: two cross-sections")
     save(figure, path)
 
 
@@ -217,9 +250,11 @@ def thickness_um(cell: Cell, pulse: int) -> dict[str, np.ndarray]:
     return {name: np.concatenate(found) for name, found in parts.items()}
 
 
-def colours_of(material: np.ndarray) -> np.ndarray:
+def colours_of(
+    material: np.ndarray, schema: ClassSchema = SCHEMA, names: Sequence[str] = MATERIALS
+) -> np.ndarray:
     """Return a slice of materials as RGB bytes in the colours of the class schema."""
-    return np.array([SCHEMA[name].rgb for name in MATERIALS], np.uint8)[material]
+    return np.array([schema[name].rgb for name in names], np.uint8)[material]
 
 
 def add_scale_bar(ax: Axes, length_um: float, voxel_size_um: float) -> None:

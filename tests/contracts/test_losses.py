@@ -101,9 +101,99 @@ def test_weights_must_name_the_classes():
         loss.prepare(["matrix", "pore"], [1, 1])
 
 
+def test_binary_cross_entropy_by_hand():
+    # -[t log p + (1 - t) log(1 - p)] of p = 0.2, 0.4, 0.1 (t = 0) and 0.7 (t = 1)
+    expected = -(math.log(0.8) + math.log(0.6) + math.log(0.9) + math.log(0.7)) / 4
+    assert float(_loss("binary_cross_entropy")(LOGITS, TARGET)) == pytest.approx(expected)
+
+
+def test_binary_cross_entropy_of_three_classes_by_hand():
+    logits = torch.tensor([0.2, 0.3, 0.5]).log().view(1, 3, 1, 1)
+    expected = -(math.log(0.8) + math.log(0.7) + math.log(0.5)) / 3
+    value = _loss("binary_cross_entropy")(logits, torch.tensor([[[2]]]))
+    assert float(value) == pytest.approx(expected)
+
+
+def test_binary_cross_entropy_stays_finite_where_a_wrong_class_is_certain():
+    logits = torch.tensor([[[[200.0]], [[0.0]], [[0.0]]]], requires_grad=True)
+    value = _loss("binary_cross_entropy")(logits, torch.tensor([[[1]]]))
+    value.backward()
+    assert float(value.detach()) == pytest.approx(2 * 200 / 3, rel=0.01)
+    assert torch.isfinite(logits.grad).all()
+
+
 def test_balanced_cross_entropy_by_hand():
-    expected = (sum(CE[:3]) / 3 + CE[3]) / 2
+    # the paper's: beta = 1 - 1/4, weight of the pixel with t = 1; 1 - beta of the others
+    expected = (0.25 * sum(CE[:3]) + 0.75 * CE[3]) / 4
     assert float(_loss("balanced_cross_entropy")(LOGITS, TARGET)) == pytest.approx(expected)
+
+
+def test_balanced_cross_entropy_with_a_given_beta_by_hand():
+    expected = (0.1 * sum(CE[:3]) + 0.9 * CE[3]) / 4
+    value = _loss("balanced_cross_entropy", beta=0.9)(LOGITS, TARGET)
+    assert float(value) == pytest.approx(expected)
+
+
+def test_balanced_cross_entropy_with_the_beta_of_each_image_by_hand():
+    logits, target = torch.cat([LOGITS, LOGITS]), torch.cat([TARGET, 1 - TARGET])
+    other = [-math.log(0.2), -math.log(0.4), -math.log(0.1), -math.log(0.3)]
+    first = 0.25 * sum(CE[:3]) + 0.75 * CE[3]
+    second = 0.25 * sum(other[:3]) + 0.75 * other[3]
+    value = _loss("balanced_cross_entropy", beta="image")(logits, target)
+    assert float(value) == pytest.approx((first + second) / 8)
+    together = _loss("balanced_cross_entropy")(logits, target)  # beta is 1/2
+    assert float(together) == pytest.approx(sum(CE + other) / 16)
+
+
+def test_normalised_balanced_cross_entropy_is_the_mean_of_the_classes_means():
+    expected = (sum(CE[:3]) / 3 + CE[3]) / 2
+    value = _loss("balanced_cross_entropy", normalised=True)(LOGITS, TARGET)
+    assert float(value) == pytest.approx(expected)
+    alone = _loss("balanced_cross_entropy", normalised=True)(LOGITS, torch.zeros_like(TARGET))
+    p0 = [0.8, 0.6, 0.9, 0.3]
+    assert float(alone) == pytest.approx(-sum(math.log(p) for p in p0) / 4)
+
+
+def test_balanced_cross_entropy_of_three_classes_by_hand():
+    logits = torch.tensor([0.2, 0.3, 0.5]).log().view(1, 3, 1, 1).expand(1, 3, 1, 4)
+    target = torch.tensor([[[0, 0, 1, 2]]])
+    means = -math.log(0.2), -math.log(0.3), -math.log(0.5)
+    expected = (1 - 0.5**2 - 0.25**2 - 0.25**2) * sum(means) / 3
+    assert float(_loss("balanced_cross_entropy")(logits, target)) == pytest.approx(expected)
+
+
+# soft counts of class 1: TP 0.7, FP 0.2 + 0.4 + 0.1, FN 0.3
+def test_tversky_by_hand():
+    expected = 1 - (0.7 + 1) / (0.7 + 0.3 * 0.7 + 0.7 * 0.3 + 1)
+    assert float(_loss("tversky")(LOGITS, TARGET)) == pytest.approx(expected)
+    expected = 1 - (0.7 + 0.1) / (0.7 + 0.6 * 0.7 + 0.4 * 0.3 + 0.1)
+    value = _loss("tversky", alpha=0.6, smooth=0.1)(LOGITS, TARGET)
+    assert float(value) == pytest.approx(expected)
+
+
+def test_tversky_of_both_classes_by_hand():
+    class_0 = (2.3 + 1) / (2.3 + 0.3 * 0.3 + 0.7 * 0.7 + 1)
+    class_1 = (0.7 + 1) / (0.7 + 0.3 * 0.7 + 0.7 * 0.3 + 1)
+    value = _loss("tversky", first_class=True)(LOGITS, TARGET)
+    assert float(value) == pytest.approx(1 - (class_0 + class_1) / 2)
+
+
+def test_tversky_without_the_class_counts_false_alarms():
+    value = _loss("tversky")(LOGITS, torch.zeros_like(TARGET))
+    assert float(value) == pytest.approx(1 - 1 / (0.3 * float(P1.sum()) + 1))
+
+
+def test_focal_tversky_by_hand():
+    plain = 1 - (0.7 + 1) / (0.7 + 0.3 * 0.7 + 0.7 * 0.3 + 1)
+    assert float(_loss("focal_tversky")(LOGITS, TARGET)) == pytest.approx(plain ** (3 / 4))
+    value = _loss("focal_tversky", gamma=0.75)(LOGITS, TARGET)
+    assert float(value) == pytest.approx(plain ** (4 / 3))
+
+
+def test_focal_tversky_has_a_slope_where_all_is_right():
+    logits = (torch.nn.functional.one_hot(TARGET, 2).movedim(-1, 1) * 500.0).requires_grad_()
+    _loss("focal_tversky")(logits, TARGET).backward()
+    assert torch.isfinite(logits.grad).all()
 
 
 def test_dice_by_hand():
@@ -116,7 +206,14 @@ def test_dice_by_hand():
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("cross_entropy", {"label_smoothing": 1.5}), ("dice", {"smooth": 0})],
+    [
+        ("cross_entropy", {"label_smoothing": 1.5}),
+        ("dice", {"smooth": 0}),
+        ("balanced_cross_entropy", {"beta": 1.0}),
+        ("balanced_cross_entropy", {"beta": "volume"}),
+        ("tversky", {"alpha": 1.1}),
+        ("focal_tversky", {"gamma": 0}),
+    ],
 )
 def test_an_option_out_of_range_is_refused(name, options):
     with pytest.raises(RecipeError, match="cannot be built"):

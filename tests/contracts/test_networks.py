@@ -5,16 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from network_helpers import build as _build
 from tomolith.config import Component
 from tomolith.errors import InputError, RecipeError
 from tomolith.learn.networks import NETWORKS
 
 NAMES = NETWORKS.names()
-
-
-def _build(name, in_channels=1, n_classes=3, seed=0):
-    torch.manual_seed(seed)
-    return NETWORKS.build(Component(name=name), in_channels, n_classes).eval()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,9 +28,10 @@ def test_logits_have_the_shape_of_the_image(name, in_channels, n_classes):
 def test_a_side_that_is_not_divisible_is_refused_with_the_shape_to_pad_to(name):
     net = _build(name)
     d = net.divisor
-    with pytest.raises(InputError) as caught:
-        net(torch.zeros(1, 1, 2 * d, 2 * d + 1))
-    assert f"pad it to {2 * d} × {3 * d} pixels" in str(caught.value)
+    if d > 1:
+        with pytest.raises(InputError) as caught:
+            net(torch.zeros(1, 1, 2 * d, 2 * d + 1))
+        assert f"pad it to {2 * d} × {3 * d} pixels" in str(caught.value)
     with pytest.raises(InputError, match="array of shape"):
         net(torch.zeros(1, 2, d, d))
 
@@ -76,10 +73,13 @@ def test_every_weight_learns(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wrong_option_names_the_nearest(name):
-    with pytest.raises(RecipeError, match="did you mean 'dropout'"):
+    known = NETWORKS.options(name)
+    hint = "did you mean 'dropout'" if "dropout" in known else "unknown option 'dropuot'"
+    with pytest.raises(RecipeError, match=hint):
         NETWORKS.build(Component(name=name, options={"dropuot": 0.5}), 1, 2)
-    with pytest.raises(RecipeError, match="may be 'batch' or 'none'"):
-        NETWORKS.build(Component(name=name, options={"norm": "instance"}), 1, 2)
+    if "norm" in known:
+        with pytest.raises(RecipeError, match="may be 'batch' or 'none'"):
+            NETWORKS.build(Component(name=name, options={"norm": "instance"}), 1, 2)
 
 
 def test_unet_is_the_papers():

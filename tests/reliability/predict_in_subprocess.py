@@ -22,7 +22,7 @@ from tomolith.store.scan import Scan
 
 def slowed(pause_s):
     """Return a builder of back ends that take ``pause_s`` longer for each batch."""
-    build = predict_module.build_backend
+    build = predict_module.build_predictor
 
     def build_slow(*given):
         backend = build(*given)
@@ -42,7 +42,7 @@ def main():
     folder, name, settings = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
     pause_s = settings.pop("pause_s", 0)
     if pause_s:
-        predict_module.build_backend = slowed(pause_s)
+        predict_module.build_predictor = slowed(pause_s)
     scan = Scan.open(folder / "small.zarr")
     (folder / "ready").touch()
     try:

@@ -50,6 +50,8 @@ def _made_bytes(study: Study) -> int:
     if recipe.evaluate:
         n_bytes += len(recipe.evaluate.baselines)
     if recipe.predict:
-        n_extra = len(study.schema) * recipe.predict.probabilities + recipe.predict.entropy
+        predict = recipe.predict
+        n_extra = len(study.schema) * predict.probabilities
+        n_extra += predict.entropy + predict.mutual_information
         n_bytes += 2 * (1 + n_extra)  # an older one stays until the new one is whole
     return n_bytes

@@ -14,13 +14,15 @@ import typer
 
 # Written out, not taken from STEPS, so that --help imports no room; a test holds them equal.
 STEP_SUMMARIES = {
-    "phantom": "Simulate a lithium cell through its cycle, with exact labels.",
+    "phantom": "Simulate a lithium cell, or a cathode, with exact labels.",
     "reconstruct": "Reconstruct scans from projections.",
     "import": "Copy scans and labels into the study.",
     "train": "Train a network on the labelled slices.",
+    "ensemble": "Average trained models into one.",
     "predict": "Segment whole scans, out of core.",
     "evaluate": "Score predictions against labels on held-out slices.",
     "measure": "Turn labels into numbers.",
+    "compare": "Train several systems and compare them on held-out slices.",
     "report": "Write the report, one HTML file.",
 }
 

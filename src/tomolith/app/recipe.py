@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from tomolith.app.recipe_file import apply_overrides, expand_path, load_yaml
 from tomolith.config import Settings, parse_settings
 from tomolith.core import ClassSchema
 from tomolith.errors import InputError, RecipeError
+from tomolith.learn.comparison.settings import CompareSettings
+from tomolith.learn.ensemble_settings import EnsembleSettings
 from tomolith.learn.settings import PredictSettings, TrainSettings
 from tomolith.measure.evaluate import EvaluateSettings
 from tomolith.measure.quantify import MeasureSettings
-from tomolith.phantom.settings import PhantomSettings
+from tomolith.phantom.cathode_settings import CathodeSettings
+from tomolith.phantom.settings import PhantomSettings, by_preset
 from tomolith.prepare.import_scan import ImportSettings
 from tomolith.prepare.reconstruct import ReconstructSettings
 from tomolith.report.settings import ReportSettings
@@ -36,6 +39,12 @@ class TrainSection(TrainSettings):
         None, description="Scans to train on; all scans that carry the labels if left out."
     )
     labels: str = Field("truth", description="Name of the label map to learn from.")
+
+
+class EnsembleSection(EnsembleSettings):
+    """Section ``ensemble``: which models are averaged, and what the result is called."""
+
+    model: str = Field("enet", description="Name of the ensemble, a folder under models/.")
 
 
 class PredictSection(PredictSettings):
@@ -62,6 +71,20 @@ class MeasureSection(MeasureSettings):
     labels: str = Field("prediction", description="Name of the label map to measure.")
 
 
+class CompareSection(CompareSettings):
+    """Section ``compare``: the systems, and which scans and label maps they are compared on."""
+
+    scans: tuple[str, ...] | None = Field(
+        None, description="Scans to learn from and to test on; all with labels if left out."
+    )
+    labels: str | None = Field(
+        None, description="Label map to learn from; that of the section `train` if left out."
+    )
+    truth: str | None = Field(
+        None, description="Label map that is right; that of the section `evaluate` if left out."
+    )
+
+
 class Recipe(Settings):
     """A study: its name, its classes, and one optional section per step.
 
@@ -79,13 +102,17 @@ class Recipe(Settings):
     classes: str | list[Any] = Field(
         description="Class schema: a preset, or a list of names or of {name, value, colour, role}."
     )
-    phantom: PhantomSettings | None = None
+    phantom: Annotated[PhantomSettings | CathodeSettings, BeforeValidator(by_preset)] | None = (
+        Field(None, description="A simulated lithium cell, or a simulated cathode.")
+    )
     reconstruct: ReconstructSettings | None = None
     import_: ImportSettings | None = Field(None, alias="import")
     train: TrainSection | None = None
+    ensemble: EnsembleSection | None = None
     predict: PredictSection | None = None
     evaluate: EvaluateSection | None = None
     measure: MeasureSection | None = None
+    compare: CompareSection | None = None
     report: ReportSettings | None = None
 
     @field_validator("name")
@@ -159,6 +186,12 @@ def _expand_paths(values: dict[str, Any], folder: Path) -> None:
         for holder in (entry, labels):
             if isinstance(holder, dict) and isinstance(holder.get("path"), str):
                 holder["path"] = expand_path(holder["path"], folder)
+    ensemble = values.get("ensemble")
+    if isinstance(ensemble, dict) and isinstance(ensemble.get("members"), list):
+        ensemble["members"] = [
+            expand_path(m, folder) if isinstance(m, str) and "/" in m else m
+            for m in ensemble["members"]
+        ]
     predict = values.get("predict")
     if isinstance(predict, dict) and "/" in str(predict.get("model", "")):
         predict["model"] = expand_path(str(predict["model"]), folder)
@@ -170,26 +203,50 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise RecipeError(
             "the recipe has no step", expected=f"one of {', '.join(section_names())}", where=path
         )
+    if recipe.compare:  # its systems change keys of 'train': find what is wrong before a run
+        base = only(TrainSettings, recipe.train) if recipe.train else TrainSettings()
+        recipe.compare.runs(base)
     if recipe.evaluate and not recipe.predict:
         raise RecipeError(
             "'evaluate' has no predictions to score", where=path, mend="add 'predict:'"
         )
+    _check_ensemble(recipe, path)
     if not recipe.predict:
         return
     _check_prediction_name(recipe, path)
     if "/" in recipe.predict.model:
         return
-    if not recipe.train:
+    made = [f"'{s.model}'" for s in (recipe.train, recipe.ensemble) if s]
+    if not made:
         raise RecipeError(
             f"'predict' asks for the model '{recipe.predict.model}', which no step trains",
             where=path,
             mend="add 'train:', or give 'predict.model' the path of a model folder",
         )
-    if recipe.predict.model != recipe.train.model:
+    if f"'{recipe.predict.model}'" not in made:
         raise RecipeError(
             f"'predict.model' is '{recipe.predict.model}'",
-            expected=f"the model that is trained, '{recipe.train.model}', or a folder",
+            expected=f"the model that is made here, {' or '.join(made)}, or a folder",
             where=path,
+        )
+
+
+def _check_ensemble(recipe: Recipe, path: Path) -> None:
+    """Refuse an ensemble that would replace a model, or search without labels."""
+    if recipe.ensemble is None:
+        return
+    taken = {*recipe.ensemble.members, *([recipe.train.model] if recipe.train else [])}
+    if recipe.ensemble.model in taken:
+        raise RecipeError(
+            f"'ensemble.model' is '{recipe.ensemble.model}', and would replace that model",
+            expected=f"a name other than {', '.join(sorted(taken))}",
+            where=path,
+        )
+    if recipe.ensemble.search and not recipe.train:
+        raise RecipeError(
+            "'ensemble.search' needs validation slices, and there is no section 'train'",
+            where=path,
+            mend="add 'train:' with the split of the members, or give 'ensemble.weights'",
         )
 
 

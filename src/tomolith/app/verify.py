@@ -72,13 +72,13 @@ def _model_problems(study: Study) -> list[str]:
     from tomolith.errors import TomolithError
     from tomolith.learn.bundle import ModelBundle
 
-    if not study.recipe.train:
-        return []
-    folder = study.root / "models" / study.recipe.train.model
-    if not folder.exists():
-        return []
-    try:
-        ModelBundle.load(folder)
-    except TomolithError as error:
-        return [f"{folder}: {error.found}"]
-    return []
+    problems = []
+    for section in (study.recipe.train, study.recipe.ensemble):
+        folder = study.root / "models" / (section.model if section else "")
+        if section is None or not folder.exists():
+            continue
+        try:
+            ModelBundle.load(folder)
+        except TomolithError as error:
+            problems.append(f"{folder}: {error.found}")
+    return problems

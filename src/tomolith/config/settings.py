@@ -93,25 +93,20 @@ def _recipe_error(kind: type[BaseModel], error: ValidationError, where: str) -> 
 
 def _keys_at(kind: type[BaseModel], path: list[str]) -> list[str]:
     """Names of the fields that may stand at ``path`` inside ``kind``."""
-    current: Any = kind
+    kinds = [kind]
     for part in path:
-        fields = getattr(current, "model_fields", {})
-        by_alias = {(f.alias or n): f for n, f in fields.items()}
+        by_alias = {(f.alias or n): f for k in kinds for n, f in k.model_fields.items()}
         if part not in by_alias:
             continue  # list positions and union tags are no fields
-        current = _model_in(by_alias[part].annotation) or current
-    fields = getattr(current, "model_fields", {})
-    return [f.alias or n for n, f in fields.items()]
+        kinds = _models_in(by_alias[part].annotation) or kinds
+    return [f.alias or n for k in kinds for n, f in k.model_fields.items()]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the settings classes that an annotation names, all members of a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _model_in(inner)
-        if found is not None:
-            return found
-    return None
+        return [annotation]
+    return [found for inner in getattr(annotation, "__args__", ()) for found in _models_in(inner)]
 
 
 def settings_hash(*parts: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from tomolith.config import Settings, did_you_mean
+from tomolith.core import Box
+from tomolith.core.box import Triple
 from tomolith.errors import RecipeError
 
 _PART = re.compile(r"(?P<scan>.+?)(?:\[(?P<start>\d+)(?:-(?P<stop>\d+))?\])?")
@@ -91,6 +93,29 @@ class Split:
         """Read what :meth:`to_dict` wrote."""
         parts = ("train", "validation", "test")
         return cls(*(tuple(SliceRange(*entry) for entry in values[part]) for part in parts))
+
+
+def slabs(ranges: Iterable[SliceRange], shapes: Mapping[str, Triple]) -> dict[str, tuple[Box, ...]]:
+    """Return the boxes of whole slices that ``ranges`` cover, by scan.
+
+    Parameters
+    ----------
+    ranges
+        Slices of scans.
+    shapes
+        Shape (z, y, x) of each scan, by its id.
+
+    Examples
+    --------
+    >>> slabs([SliceRange("a", 2, 4)], {"a": (9, 5, 6)})["a"][0].shape_zyx
+    (2, 5, 6)
+    """
+    found: dict[str, tuple[Box, ...]] = {}
+    for r in ranges:
+        _, height, width = shapes[r.scan_id]
+        box = Box((r.z_start, 0, 0), (r.z_stop, height, width))
+        found[r.scan_id] = (*found.get(r.scan_id, ()), box)
+    return found
 
 
 Place = tuple[str, int]

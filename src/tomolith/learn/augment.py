@@ -38,7 +38,7 @@ def augment(
     Rotation, flips, crop, shift and zoom are one affine map per patch: grey values by bilinear
     interpolation, labels by the nearest pixel; what comes from outside the region is unlabelled.
     Then contrast, brightness, gamma, blur and noise.  Source: the TransforCNN paper (Methods)
-    for the preset ``paper``.
+    for the preset ``paper``; the removal of rows, part of the affine map, is the MatPhase paper's.
 
     Parameters
     ----------
@@ -93,7 +93,18 @@ def _affine(
     rows = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], dim=1)
     rows = rows * flip[:, None, :]
     shift = _uniform(2 * n, -settings.shift_frac, settings.shift_frac, rng).view(n, 2, 1)
-    return torch.cat([rows, shift * 2 * patch_px / region_px], dim=2)
+    theta = torch.cat([rows, shift * 2 * patch_px / region_px], dim=2)
+    if settings.rows_removed:
+        theta = theta @ _remove_rows(n, settings.rows_removed, patch_px=patch_px, rng=rng)
+    return theta
+
+
+def _remove_rows(n: int, most: int, *, patch_px: int, rng: torch.Generator) -> Tensor:
+    """Return (n, 3, 3) maps that leave out up to ``most`` rows at the top of each patch."""
+    removed = torch.randint(0, min(most, patch_px - 1) + 1, (n,), generator=rng) / patch_px
+    maps = torch.eye(3).repeat(n, 1, 1)
+    maps[:, 1, 1], maps[:, 1, 2] = 1 - removed, removed
+    return maps
 
 
 def _log_uniform(n: int, bounds: tuple[float, float], rng: torch.Generator) -> Tensor:

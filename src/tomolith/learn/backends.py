@@ -105,7 +105,9 @@ def resolve(settings: PredictSettings) -> Choice:
     """
     device = _device(settings)
     name: Literal["torch", "openvino"] = "torch"
-    found = settings.backend == "auto" and device == "cpu" and find_spec("openvino") is not None
+    # dropout masks change from pass to pass; OpenVINO would need a network for each
+    auto = settings.backend == "auto" and not settings.mc_dropout
+    found = auto and device == "cpu" and find_spec("openvino") is not None
     if settings.backend == "openvino" or found:
         name = "openvino"
     precision: Precision = "mixed" if has_bf16(device) else "fp32"
@@ -216,7 +218,7 @@ class TorchBackend:
         module = prepare(network, batch_shape, precision)
         if precision == "bf16":
             round_weights(module)
-        self._module = module.to(device=device, memory_format=torch.channels_last)
+        self.module = module.to(device=device, memory_format=torch.channels_last)
 
     def logits(self, batch: Float32) -> Float32:
         """Return the logits (B, n_classes, H, W) of ``batch`` (B, in_channels, H, W)."""
@@ -225,7 +227,7 @@ class TorchBackend:
         image = torch.from_numpy(batch).to(self.device, memory_format=torch.channels_last)
         low = self.precision == "bf16"
         with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=low):
-            out = self._module(image)
+            out = self.module(image)
         return out.float().contiguous().cpu().numpy()
 
 

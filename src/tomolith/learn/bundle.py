@@ -47,6 +47,9 @@ class ModelBundle:
         Name to value, on the validation slices (``"validation_iou"`` …).
     provenance
         Which run made it.
+    temperature
+        What logits are divided by before the softmax, fitted on the validation slices; labels do
+        not depend on it.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class ModelBundle:
     settings: TrainSettings = field(default_factory=TrainSettings)
     scores: Mapping[str, float | None] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=lambda: Provenance("train"))
+    temperature: float = 1.0
 
     @property
     def fingerprint(self) -> str:
@@ -116,6 +120,7 @@ class ModelBundle:
             "in_channels": self.in_channels,
             "patch_px": self.patch_px,
             "normalisation": asdict(self.normalisation),
+            "temperature": self.temperature,
             "scores": dict(self.scores),
             "settings": self.settings.model_dump(mode="json"),
             "provenance": self.provenance.to_dict(),
@@ -236,6 +241,7 @@ def _from_dict(values: dict[str, Any], tensors: dict[str, Tensor], path: Path) -
             settings=TrainSettings.model_validate(values["settings"]),
             scores=values["scores"],
             provenance=Provenance.from_dict(values["provenance"]),
+            temperature=_temperature(values.get("temperature", 1.0)),  # older models have none
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ReadError(
@@ -243,6 +249,12 @@ def _from_dict(values: dict[str, Any], tensors: dict[str, Tensor], path: Path) -
             where=path,
             mend="train again, or copy the file again",
         ) from error
+
+
+def _temperature(value: Any) -> float:
+    if not 0 < float(value) < float("inf"):
+        raise ValueError(f"temperature is {value}")
+    return float(value)
 
 
 def _same_size(

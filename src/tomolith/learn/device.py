@@ -6,13 +6,17 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
-from lightning.fabric import Fabric
 
 from tomolith.errors import ResourceError
 from tomolith.learn.backends import usable_cores
 from tomolith.learn.settings import TrainSettings
+from tomolith.learn.torchvision import mend_torchvision
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 
 def make_fabric(settings: TrainSettings) -> Fabric:
@@ -21,7 +25,7 @@ def make_fabric(settings: TrainSettings) -> Fabric:
     Raises
     ------
     ResourceError
-        A CUDA device is asked for and there is none.
+        A CUDA device is asked for and there is none, or an installed torchvision is broken.
     """
     has_cuda = torch.cuda.is_available()
     if settings.device == "cuda" and not has_cuda:
@@ -35,6 +39,9 @@ def make_fabric(settings: TrainSettings) -> Fabric:
     for package in ("fabric", "pytorch"):  # says which precision it uses, on every start
         name = f"lightning.{package}.utilities.rank_zero"
         logging.getLogger(name).setLevel(logging.WARNING)
+    mend_torchvision()  # Lightning imports it where it is installed
+    from lightning.fabric import Fabric
+
     return Fabric(
         accelerator="cuda" if cuda else "cpu",
         devices=1,

@@ -91,6 +91,10 @@ def mix_precision(module: nn.Module, batch_shape: BatchShape) -> int:
     for i, name in enumerate(order):
         dtype = torch.float32 if i in (0, len(order) - 1) else torch.bfloat16
         module.set_submodule(name, _InType(module.get_submodule(name), dtype))
+    for part in module.modules():
+        # unlike activations and batch norms these refuse an input that is not of their own type
+        if isinstance(part, nn.Linear | nn.LayerNorm | nn.PReLU):
+            part.register_forward_pre_hook(_to_float)
     return max(len(order) - 2, 0)
 
 
@@ -118,6 +122,10 @@ def round_weights(module: nn.Module) -> None:
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             part.to(torch.bfloat16)
+
+
+def _to_float(_layer: nn.Module, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+    return (given[0].float(),)
 
 
 class _InType(nn.Module):

@@ -1,7 +1,8 @@
-"""What a prediction writes: labels, and where asked probabilities and entropy."""
+"""What a prediction writes: labels, and where asked probabilities, entropy and the like."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,9 @@ from tomolith.store.scan import LabelWriter, Scan
 
 Bytes = npt.NDArray[np.uint8]
 
+EXTRAS = ("probabilities", "entropy", "mutual_information")
+"""What may be written beside the labels; also the names of settings, and of folders."""
+
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
@@ -31,11 +35,14 @@ class BlockResult:
         (n_classes, z, y, x), ``round(255 * p)``.
     entropy
         (z, y, x), 255 where all classes are as likely.
+    mutual_information
+        (z, y, x), in the unit of ``entropy``.
     """
 
     labels: Bytes
     probabilities: Bytes | None = None
     entropy: Bytes | None = None
+    mutual_information: Bytes | None = None
 
 
 class Outputs:
@@ -49,19 +56,17 @@ class Outputs:
         Name of the label map, and of the extras beside it.
     schema
         Classes of the label map.
-    probabilities, entropy
-        Whether these are written.
+    extras
+        Which of :data:`EXTRAS` are written.
     """
 
     def __init__(
-        self, scan: Scan, name: str, *, schema: ClassSchema, probabilities: bool, entropy: bool
+        self, scan: Scan, name: str, *, schema: ClassSchema, extras: Sequence[str] = ()
     ) -> None:
         self._scan, self._name, self._schema = scan, name, schema
-        self._channels: dict[str, tuple[str, ...] | None] = {}
-        if probabilities:
-            self._channels["probabilities"] = schema.names
-        if entropy:
-            self._channels["entropy"] = None
+        self._channels: dict[str, tuple[str, ...] | None] = {
+            kind: schema.names if kind == "probabilities" else None for kind in extras
+        }
         self._labels: LabelWriter | None = None
         self._extras: dict[str, LabelWriter | None] = {}
 
@@ -130,11 +135,8 @@ class Outputs:
         """
         assert self._labels is not None
         self._labels.array[box.slices] = result.labels
-        for kind, values in (
-            ("probabilities", result.probabilities),
-            ("entropy", result.entropy),
-        ):
-            writer = self._extras.get(kind)
+        for kind, writer in self._extras.items():
+            values = getattr(result, kind)
             if writer is None or values is None:
                 continue
             if values.ndim == 3:
@@ -158,7 +160,7 @@ class Outputs:
             A part was never written.
         """
         assert self._labels is not None
-        for kind in ("probabilities", "entropy"):
+        for kind in EXTRAS:
             if kind not in self._channels:
                 remove_tree(self._scan.path / kind / self._name)
         for writer in (*filter(None, self._extras.values()), self._labels):

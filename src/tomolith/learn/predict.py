@@ -1,8 +1,10 @@
-"""Predict a whole scan, out of core: labels, and where asked probabilities and entropy."""
+"""Predict a whole scan, out of core: labels, and where asked how sure they are."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +14,14 @@ from tomolith.config import settings_hash
 from tomolith.core import Box, IntensityStats, LabelMap, Normalisation, Provenance
 from tomolith.core.provenance import code_version
 from tomolith.errors import IncompleteError
-from tomolith.learn.backends import Backend, BackendInfo, build_backend
+from tomolith.learn.backends import Backend, BackendInfo
 from tomolith.learn.bundle import ModelBundle
-from tomolith.learn.outputs import BlockResult, Outputs
+from tomolith.learn.outputs import EXTRAS, BlockResult, Outputs
+from tomolith.learn.planes import PlanePatches
 from tomolith.learn.predict_plan import PredictPlan, plan_prediction
 from tomolith.learn.settings import PredictSettings
 from tomolith.learn.sliding import best_class, blend_slices, entropy, softmax, to_bytes
+from tomolith.learn.uncertainty import build_predictor
 from tomolith.store.locks import lock
 from tomolith.store.marks import Marks
 from tomolith.store.scan import Scan
@@ -46,8 +50,8 @@ def predict(
     Parameters
     ----------
     scan
-        The finished scan; gets ``labels/<name>``, and where asked
-        ``probabilities/<name>`` and ``entropy/<name>``.
+        The finished scan; gets ``labels/<name>``, and where asked ``probabilities/<name>``,
+        ``entropy/<name>`` and ``mutual_information/<name>``.
     bundle
         The trained model.
     settings
@@ -62,7 +66,8 @@ def predict(
     MismatchError
         The model was trained for another voxel size or number of channels.
     InputError
-        The scan is smaller than a patch.
+        The scan is smaller than a patch; planes across the slices of voxels that are no cubes;
+        dropout or mutual information of a network that has none.
     MemoryBudgetError
         Not even the smallest block fits ``settings.memory``.
     LockedError
@@ -98,15 +103,14 @@ def predict(
     plan = plan_prediction(scan.grid, bundle, settings, layout=scan.layout, dtype=scan.image.dtype)
     folder = scan.path.parent / ".tomolith" / f"{scan.id}.{name}"
     with lock(folder, title):
-        backend = build_backend(bundle.build_network(), plan.batch_shape, settings)
+        backend = build_predictor(bundle.build_network(), plan.batch_shape, settings)
         key = _key(scan, bundle, plan, settings=settings, backend=BackendInfo.of(backend))
         marks = Marks(folder, key)
         outputs = Outputs(
             scan,
             name,
             schema=bundle.schema,
-            probabilities=settings.probabilities,
-            entropy=settings.entropy,
+            extras=[kind for kind in EXTRAS if getattr(settings, kind)],
         )
         if outputs.are_made(key):
             marks.clear()
@@ -148,7 +152,7 @@ class BlockPredictor:
         self._image, self._invalid = scan.image, scan.invalid
         self._stats: tuple[IntensityStats, ...] = scan.stats
         self._normalisation: Normalisation = bundle.normalisation
-        self._schema = bundle.schema
+        self._schema, self._temperature = bundle.schema, bundle.temperature
         self._plan, self._backend, self._outputs = plan, backend, outputs
         self._network_free = threading.Lock()
 
@@ -160,35 +164,25 @@ class BlockPredictor:
             result.labels[masked] = self._schema.unlabelled
             if result.probabilities is not None:
                 result.probabilities[:, masked] = 0
-            if result.entropy is not None:
-                result.entropy[masked] = 255
+            for doubt in (result.entropy, result.mutual_information):
+                if doubt is not None:
+                    doubt[masked] = 255
         self._outputs.write(block.write, result)
 
     def _compute(self, write: Box) -> BlockResult:
-        read = self._plan.patches.read_box(write)
+        read = self._plan.read_box(write)
         image = self._image.read(read)
-
-        def prepare(patch: Box) -> Float32:
-            grey = image[patch.relative_to(read).slices]
-            given = self._normalisation.apply(grey, self._stats, z_start=patch.start_zyx[0])
-            if grey.dtype.kind == "f":  # what is invalid becomes a middle grey
-                np.nan_to_num(given, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-            return given
-
         result = self._empty(write)
         values = np.array(self._schema.values, np.uint8)
-        slices = blend_slices(
-            prepare,
-            self._infer,
-            patches=self._plan.patches,
-            write=write,
-            batch_size=self._plan.batch_shape[0],
-        )
-        for z, logits in slices:
-            k = z - write.start_zyx[0]
+        n_classes = len(values)
+        for z, channels in self._slices(image, read, write):
+            k, logits = z - write.start_zyx[0], channels[:n_classes]
             result.labels[k] = best_class(logits, values)
+            if result.mutual_information is not None:
+                result.mutual_information[k] = to_bytes(channels[n_classes])
             if result.probabilities is None and result.entropy is None:
                 continue
+            logits *= np.float32(1 / self._temperature)
             shares = softmax(logits)
             if result.probabilities is not None:
                 for channel, share in enumerate(shares):
@@ -196,6 +190,45 @@ class BlockPredictor:
             if result.entropy is not None:
                 result.entropy[k] = to_bytes(entropy(shares))
         return result
+
+    def _slices(
+        self, image: npt.NDArray[Any], read: Box, write: Box
+    ) -> Iterator[tuple[int, Float32]]:
+        """Yield z and the channels (C, H, W) of each slice of ``write``, mean over the planes."""
+        planes = self._plan.planes
+        if [plane.name for plane in planes] == ["xy"]:
+            yield from self._blend(planes[0], image, read, write)
+            return
+        sums: Float32 | None = None
+        for plane in planes:
+            first = plane.turn(write).start_zyx[0]
+            for number, logits in self._blend(plane, image, read, write):
+                if sums is None:
+                    sums = np.zeros((len(logits), *write.shape_zyx), np.float32)
+                turned = sums.transpose(0, *(axis + 1 for axis in plane.axes))
+                turned[:, number - first] += logits
+        assert sums is not None
+        sums /= np.float32(len(planes))
+        yield from enumerate(sums.swapaxes(0, 1), start=write.start_zyx[0])
+
+    def _blend(
+        self, plane: PlanePatches, image: npt.NDArray[Any], read: Box, write: Box
+    ) -> Iterator[tuple[int, Float32]]:
+        def prepare(patch: Box) -> Float32:
+            box = plane.turn_back(patch)
+            grey = image[box.relative_to(read).slices].transpose(plane.axes)
+            given = self._normalisation.apply(grey, self._stats, z_start=box.start_zyx[0])
+            if grey.dtype.kind == "f":  # what is invalid becomes a middle grey
+                np.nan_to_num(given, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+            return given
+
+        return blend_slices(
+            prepare,
+            self._infer,
+            patches=plane.patches,
+            write=plane.turn(write),
+            batch_size=self._plan.batch_shape[0],
+        )
 
     def _infer(self, batch: Float32) -> Float32:
         with self._network_free:
@@ -209,6 +242,7 @@ class BlockPredictor:
             np.empty(shape, np.uint8),
             np.empty((n_classes, *shape), np.uint8) if "probabilities" in asked else None,
             np.empty(shape, np.uint8) if "entropy" in asked else None,
+            np.empty(shape, np.uint8) if "mutual_information" in asked else None,
         )
 
 
@@ -235,6 +269,8 @@ def _key(
         [scan.grid.shape_zyx, str(scan.image.dtype), scan.image.provenance.identity()],
         [stats.to_dict() for stats in scan.stats],
         [bundle.fingerprint, bundle.network, bundle.schema.to_dict(), str(bundle.normalisation)],
-        [plan.patches.patch_zyx, plan.patches.overlap_frac, plan.batch_shape],
-        [settings.probabilities, settings.entropy, str(backend)],
+        bundle.temperature,
+        [settings.planes, settings.overlap_frac, plan.batch_shape],
+        [settings.flips, settings.mc_dropout, str(backend)],
+        [getattr(settings, kind) for kind in EXTRAS],
     )

@@ -15,17 +15,18 @@ from tomolith.blocks import (
     Block,
     MemoryBudgetError,
     MemoryModel,
-    PatchGrid,
     choose_block,
     format_bytes,
     plan_blocks,
 )
-from tomolith.core import Grid
+from tomolith.core import Box, Grid
 from tomolith.core.box import Triple
 from tomolith.errors import InputError
 from tomolith.learn.backends import Choice, resolve
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.optimise import BatchShape
+from tomolith.learn.outputs import EXTRAS
+from tomolith.learn.planes import PlanePatches, check_planes, union
 from tomolith.learn.settings import PredictSettings
 from tomolith.store.layout import Layout
 
@@ -43,8 +44,8 @@ class PredictPlan:
 
     Parameters
     ----------
-    patches
-        The patch grid of the scan.
+    planes
+        The patches of each plane in which the scan is predicted.
     batch_shape
         Shape of every call of the network, (B, in_channels, H, W).
     blocks
@@ -55,11 +56,15 @@ class PredictPlan:
         Peak memory of the process, computed beforehand.
     """
 
-    patches: PatchGrid
+    planes: tuple[PlanePatches, ...]
     batch_shape: BatchShape
     blocks: tuple[Block, ...]
     block_zyx: Triple
     projected_bytes: int
+
+    def read_box(self, write: Box) -> Box:
+        """Return the voxels that are needed to label those of ``write``."""
+        return union([plane.read_box(write) for plane in self.planes])
 
 
 def plan_prediction(
@@ -86,21 +91,24 @@ def plan_prediction(
     Raises
     ------
     InputError
-        The scan is smaller than a patch, or the network cannot take such patches.
+        The scan is smaller than a patch, the network cannot take such patches, or the voxels are
+        not cubes and other planes than those of the slices are asked for.
     MemoryBudgetError
         The work does not fit ``settings.memory``; the message says what is needed.
     """
     network = bundle.build_network()
-    patches = _patch_grid(grid, network, settings, patch_px=settings.patch_px or bundle.patch_px)
+    patch_px = settings.patch_px or bundle.patch_px
+    planes = _planes(grid, network, settings, patch_px=patch_px)
+    halo_zyx = _largest_halo(planes)
     choice = resolve(settings)
-    _, height, width = patches.patch_zyx
-    batch_shape = (choice.batch_size, bundle.in_channels, height, width)
+    batch_shape = (choice.batch_size, bundle.in_channels, patch_px, patch_px)
     model = _memory_model(
-        patches,
+        halo_zyx,
         settings,
         n_classes=len(bundle.schema),
         dtype=np.dtype(dtype),
-        fixed_bytes=_fixed_bytes(network, batch_shape, choice),
+        fixed_bytes=_fixed_bytes(network, batch_shape, choice)
+        + _sampling_bytes(settings, batch_shape, n_classes=len(bundle.schema)),
     )
     shard_zyx = (layout or Layout.default(grid)).shard_zyx
     if settings.block_zyx is None:
@@ -109,7 +117,7 @@ def plan_prediction(
         )
     else:
         block_zyx = settings.block_zyx
-    blocks = plan_blocks(grid, shard_zyx=shard_zyx, halo_zyx=patches.halo_zyx, block_zyx=block_zyx)
+    blocks = plan_blocks(grid, shard_zyx=shard_zyx, halo_zyx=halo_zyx, block_zyx=block_zyx)
     projected_bytes = model.project_bytes(block_zyx, shape_zyx=grid.shape_zyx)
     if projected_bytes > settings.memory_bytes:
         raise MemoryBudgetError(
@@ -117,12 +125,13 @@ def plan_prediction(
             expected=f"at most {settings.memory}",
             mend="leave out 'block_zyx', or raise 'memory'",
         )
-    return PredictPlan(patches, batch_shape, blocks, block_zyx, projected_bytes)
+    return PredictPlan(planes, batch_shape, blocks, block_zyx, projected_bytes)
 
 
-def _patch_grid(
+def _planes(
     grid: Grid, network: nn.Module, settings: PredictSettings, *, patch_px: int
-) -> PatchGrid:
+) -> tuple[PlanePatches, ...]:
+    check_planes(settings.planes, grid)
     divisor = int(getattr(network, "divisor", 1))
     if patch_px % divisor:
         raise InputError(
@@ -131,20 +140,30 @@ def _patch_grid(
             where="predict.patch_px",
             mend=f"set 'patch_px: {max(1, round(patch_px / divisor)) * divisor}'",
         )
-    smallest = min(grid.shape_zyx[1:])
-    if smallest < patch_px:
-        fits = smallest // divisor * divisor
+    across = any(name != "xy" for name in settings.planes)
+    sides = grid.shape_zyx if across else grid.shape_zyx[1:]
+    if min(sides) < patch_px:
+        fits = min(sides) // divisor * divisor
+        shape = " × ".join(map(str, sides))
         raise InputError(
-            f"the scan has slices of {grid.shape_zyx[1]} × {grid.shape_zyx[2]} pixels, "
+            f"the scan has {'voxels' if across else 'slices'} of {shape} pixels, "
             f"smaller than a patch of {patch_px} × {patch_px}",
             expected=f"patches of at most {fits} pixels here" if fits else None,
             mend=f"set 'patch_px: {fits}'" if fits else "give larger slices, or pad them",
         )
-    return PatchGrid(grid.shape_zyx, (1, patch_px, patch_px), settings.overlap_frac)
+    return tuple(
+        PlanePatches.of(name, grid.shape_zyx, patch_px=patch_px, overlap_frac=settings.overlap_frac)
+        for name in settings.planes
+    )
+
+
+def _largest_halo(planes: tuple[PlanePatches, ...]) -> Triple:
+    z, y, x = (max(plane.halo_zyx[axis] for plane in planes) for axis in range(3))
+    return z, y, x
 
 
 def _memory_model(
-    patches: PatchGrid,
+    halo_zyx: Triple,
     settings: PredictSettings,
     *,
     n_classes: int,
@@ -152,17 +171,22 @@ def _memory_model(
     fixed_bytes: int,
 ) -> MemoryModel:
     mask_bytes = 1 if dtype.kind == "f" else 0  # only floats can be invalid
-    n_extra = n_classes * settings.probabilities + settings.entropy
+    n_extra = sum(
+        n_classes if kind == "probabilities" else 1 for kind in EXTRAS if getattr(settings, kind)
+    )
+    n_channels = n_classes + settings.mutual_information
+    # across the slices the sums of a whole block are held, and one of its slices besides
+    sums = 0.0 if settings.planes == ("xy",) else 4 * n_channels * 9 / 8
     return MemoryModel(
         fixed_bytes=fixed_bytes,
         # the voxels, as much again in compressed chunks, and the mask of invalid ones
         read_voxel_bytes=2 * dtype.itemsize + mask_bytes,
         # each output, and what one of them takes while it is compressed: labels little
-        write_voxel_bytes=1 + n_extra + (2 if n_extra else 1),
+        write_voxel_bytes=1 + n_extra + (2 if n_extra else 1) + sums,
         # sums of logits, the best one so far, masks; exponentials and entropy
-        slice_pixel_bytes=4 * n_classes + 10 + (16 if n_extra else 0),
+        slice_pixel_bytes=4 * n_channels + 10 + (16 if n_extra else 0),
         n_in_flight=settings.workers if settings.executor == "threads" else 1,
-        halo_zyx=patches.halo_zyx,
+        halo_zyx=halo_zyx,
     )
 
 
@@ -175,6 +199,14 @@ def _fixed_bytes(network: nn.Module, batch_shape: BatchShape, choice: Choice) ->
     if choice.device == "cpu":
         total += round(_ALIVE_FRAC * feature_bytes(network, batch_shape))
     return total
+
+
+def _sampling_bytes(settings: PredictSettings, batch_shape: BatchShape, *, n_classes: int) -> int:
+    """Return what averaging over flips, dropout and members holds: about six sets of shares."""
+    if not (settings.flips or settings.mc_dropout or settings.mutual_information):
+        return 0
+    batch, _, height, width = batch_shape
+    return 6 * 4 * batch * (n_classes + 1) * height * width
 
 
 def feature_bytes(network: nn.Module, batch_shape: BatchShape) -> int:

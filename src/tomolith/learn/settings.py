@@ -11,7 +11,9 @@ from pydantic import Field, field_validator, model_validator
 from tomolith.blocks import parse_bytes
 from tomolith.config import Component, Settings, did_you_mean
 from tomolith.core import Normalisation
+from tomolith.label.filters import CleanSettings
 from tomolith.label.splits import SplitSettings
+from tomolith.learn.matphase.settings import MatPhaseSettings
 
 
 class NormalisationSettings(Settings):
@@ -89,6 +91,9 @@ class AugmentSettings(Settings):
         Largest standard deviation of a Gaussian blur, for half of the patches.
     noise_frac
         Largest standard deviation of added noise (share of the grey range), for half of them.
+    rows_removed
+        Up to so many rows of pixels are removed from the top of a patch, which is then stretched
+        back to its height; 10 in the MatPhase paper (of 224).
 
     Examples
     --------
@@ -109,6 +114,7 @@ class AugmentSettings(Settings):
     gamma: tuple[float, float] = (1.0, 1.0)
     blur_px: float = Field(0.0, ge=0, le=10)
     noise_frac: float = Field(0.0, ge=0, le=1)
+    rows_removed: int = Field(0, ge=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -157,6 +163,12 @@ class TrainSettings(Settings):
         Of Adam. ``"cosine"`` falls to nearly zero at the end, after a short rise.
     split, augment, normalisation
         See there.
+    clean_labels
+        Corrections of the labels that train and validate; the stored ones stay as they are.
+    pixels
+        Local patches per step, of networks that classify single pixels.
+    matphase
+        Of the stages of the network ``matphase``.
     seed
         Of the weights, the patches and the augmentation.
     precision
@@ -190,6 +202,9 @@ class TrainSettings(Settings):
     split: SplitSettings = SplitSettings()
     augment: AugmentSettings = AugmentSettings()
     normalisation: NormalisationSettings = NormalisationSettings()
+    clean_labels: CleanSettings = CleanSettings()
+    pixels: int = Field(1024, ge=2)
+    matphase: MatPhaseSettings = MatPhaseSettings()
     seed: int = Field(0, ge=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -206,6 +221,9 @@ class TrainSettings(Settings):
     def cache_bytes(self) -> int:
         """The cache's budget in bytes."""
         return parse_bytes(self.cache)
+
+
+Plane = Literal["xy", "xz", "yz"]
 
 
 class PredictSettings(Settings):
@@ -239,8 +257,18 @@ class PredictSettings(Settings):
     block_zyx
         Voxels per block, a multiple of the label shards; ``None``: as large as
         the budget allows.
+    planes
+        Planes in which the volume is predicted; the logits of several are averaged. Other planes
+        than ``"xy"``, that of the slices, need voxels of equal sides.
+    flips
+        Predict every patch in its four mirrorings, and average the probabilities.
+    mc_dropout
+        Predict so many times with other dropout masks, and average the probabilities (with
+        ``flips`` four times as many). PyTorch only.
     probabilities, entropy
         Also write per-class probabilities, or their entropy, as uint8.
+    mutual_information
+        Also write, as uint8, what flips, dropout masks or members of an ensemble disagree about.
 
     Examples
     --------
@@ -261,6 +289,23 @@ class PredictSettings(Settings):
     block_zyx: tuple[int, int, int] | None = None
     probabilities: bool = False
     entropy: bool = False
+    mutual_information: bool = False
+    flips: bool = False
+    mc_dropout: int = Field(0, ge=0, le=256)
+    planes: tuple[Plane, ...] = ("xy",)
+
+    @field_validator("planes")
+    @classmethod
+    def _planes_differ(cls, value: tuple[Plane, ...]) -> tuple[Plane, ...]:
+        if not value or len(set(value)) < len(value):
+            raise ValueError("planes of xy, xz and yz, each named once")
+        return value
+
+    @model_validator(mode="after")
+    def _dropout_runs(self) -> PredictSettings:
+        if self.mc_dropout and self.backend == "openvino":
+            raise ValueError("'mc_dropout' runs with PyTorch: set 'backend: torch' or leave it out")
+        return self
 
     @field_validator("memory")
     @classmethod

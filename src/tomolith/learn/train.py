@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ import torch
 from tomolith.config import settings_hash
 from tomolith.core import ClassSchema, Provenance
 from tomolith.errors import InputError, MismatchError, RecipeError
-from tomolith.label.splits import SliceRange, Split, split
+from tomolith.label.filters import clean_labels
+from tomolith.label.splits import Split, split
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.checkpoint import EpochRow, Progress, read_checkpoint
 from tomolith.learn.device import make_fabric, torch_threads
@@ -33,7 +35,7 @@ from tomolith.learn.trainer import Task, Trainer
 from tomolith.learn.validation import spread
 from tomolith.store.atomic import disk_errors, write_text
 
-__all__ = ["Example", "TrainResult", "train"]
+__all__ = ["Example", "TrainResult", "TrainingPlan", "plan_training", "run_training", "train"]
 
 # what changes only how long or where a training runs, not what it learns from
 _NOT_IN_KEY = {"threads", "device", "cache"}
@@ -99,38 +101,112 @@ def train(
     DiskError
         ``folder`` cannot be written.
     """
+    own = getattr(NETWORKS.load(settings.network.name), "trainer", None)
+    if own is not None:
+        module, _, name = own.partition(":")
+        trained: TrainResult = getattr(importlib.import_module(module), name)(
+            examples, settings, folder, schema=schema
+        )
+        return trained
     started_s = time.monotonic()
+    plan = plan_training(examples, settings, schema)
+    return run_training(plan, settings, folder, started_s=started_s)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """What a training learns from: scans, their labelled slices and how these are divided.
+
+    Parameters
+    ----------
+    examples, schema
+        Scans with labels, and their classes.
+    slices
+        All labelled slices.
+    parts
+        Which of them train, validate and test.
+    """
+
+    examples: Sequence[Example]
+    schema: ClassSchema
+    slices: Sequence[LabelledSlice]
+    parts: Split
+
+    def key(self, settings: TrainSettings) -> str:
+        """Return the hash of all that the weights depend on."""
+        scans = [
+            (e.scan_id, e.image.grid.shape_zyx, str(e.image.dtype), [s.to_dict() for s in e.stats])
+            for e in self.examples
+        ]
+        labels = [(s.example, s.z, s.checksum) for s in self.slices]
+        plain = settings.model_dump(mode="json", exclude=_NOT_IN_KEY)
+        return settings_hash(plain, self.schema.to_dict(), self.parts.to_dict(), scans, labels)
+
+    def training(self) -> list[LabelledSlice]:
+        """Return the slices that train."""
+        wanted = {(r.scan_id, z) for r in self.parts.train for z in range(r.z_start, r.z_stop)}
+        return [s for s in self.slices if (self.examples[s.example].scan_id, s.z) in wanted]
+
+
+def plan_training(
+    examples: Sequence[Example], settings: TrainSettings, schema: ClassSchema
+) -> TrainingPlan:
+    """Clean the labels, find the labelled slices, divide them; raises as :func:`train` does."""
     _check_alike(examples, schema)
+    cleaning = settings.clean_labels
+    examples = [replace(e, labels=clean_labels(e.labels, cleaning)) for e in examples]
     slices = index_labels(examples, schema)
     parts = split(labelled_scans(examples, slices), settings.split)
-    key = _key(examples, slices, settings, schema=schema, parts=parts)
+    return TrainingPlan(examples, schema, slices, parts)
+
+
+def run_training(
+    plan: TrainingPlan,
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    started_s: float,
+    trainer: Callable[..., Trainer] = Trainer,
+) -> TrainResult:
+    """Train one network as planned, or go on where a killed training stopped.
+
+    Parameters
+    ----------
+    plan
+        What it learns from.
+    settings, folder
+        As for :func:`train`.
+    started_s
+        Monotonic time at which the work began.
+    trainer
+        Called as :class:`~tomolith.learn.trainer.Trainer` is.
+    """
+    schema, key, training = plan.schema, plan.key(settings), plan.training()
     with torch_threads(settings.threads), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = NETWORKS.build(settings.network, 1, len(schema))
         _check_patch(settings.patch_px, network.divisor)
         network = network.to(memory_format=torch.channels_last)
-        training = _inside(slices, parts.train, examples)
         loss = LOSSES.build(settings.loss)
         loss.prepare(schema.names, [int(n) for n in sum(s.n_pixels.sum((0, 1)) for s in training)])
-        task = _task(examples, settings, training, schema=schema, parts=parts, key=key)
-        trainer = Trainer(
+        task = _task(plan, settings, training, key=key)
+        run = trainer(
             network, loss, make_fabric(settings), task=task, settings=settings, folder=folder
         )
         checkpoint = folder / "checkpoint.safetensors"
-        progress = read_checkpoint(
-            checkpoint, key=key, network=network, optimizer=trainer.optimizer
-        )
+        progress = read_checkpoint(checkpoint, key=key, network=network, optimizer=run.optimizer)
         with disk_errors(folder):  # no older model may look whole beside the split and log of this
             (folder / "model.yaml").unlink(missing_ok=True)
-        write_text(folder / "split.json", json.dumps(parts.to_dict(), indent=1))
-        progress = trainer.run(progress or Progress(), started_s=started_s)
-    bundle = _bundle(examples, settings, schema, progress=progress, key=key)
+        write_text(folder / "split.json", json.dumps(plan.parts.to_dict(), indent=1))
+        progress = run.run(progress or Progress(), started_s=started_s)
+        temperature = run.temperature(progress)
+    bundle = _bundle(plan, settings, progress=progress, key=key, temperature=temperature)
     bundle.save(folder)
     checkpoint.unlink()
     return TrainResult(
         bundle,
         folder,
-        parts,
+        plan.parts,
         tuple(progress.rows),
         progress.best_epoch,
         progress.stopped,
@@ -183,43 +259,15 @@ def _check_patch(patch_px: int, divisor: int) -> None:
         )
 
 
-def _key(
-    examples: Sequence[Example],
-    slices: Sequence[LabelledSlice],
-    settings: TrainSettings,
-    *,
-    schema: ClassSchema,
-    parts: Split,
-) -> str:
-    scans = [
-        (e.scan_id, e.image.grid.shape_zyx, str(e.image.dtype), [s.to_dict() for s in e.stats])
-        for e in examples
-    ]
-    labels = [(s.example, s.z, s.checksum) for s in slices]
-    plain = settings.model_dump(mode="json", exclude=_NOT_IN_KEY)
-    return settings_hash(plain, schema.to_dict(), parts.to_dict(), scans, labels)
-
-
-def _inside(
-    slices: Sequence[LabelledSlice], ranges: Sequence[SliceRange], examples: Sequence[Example]
-) -> list[LabelledSlice]:
-    wanted = {(r.scan_id, z) for r in ranges for z in range(r.z_start, r.z_stop)}
-    return [s for s in slices if (examples[s.example].scan_id, s.z) in wanted]
-
-
 def _task(
-    examples: Sequence[Example],
-    settings: TrainSettings,
-    training: Sequence[LabelledSlice],
-    *,
-    schema: ClassSchema,
-    parts: Split,
-    key: str,
+    plan: TrainingPlan, settings: TrainSettings, training: Sequence[LabelledSlice], *, key: str
 ) -> Task:
-    cache = SliceCache(examples, schema, settings.cache_bytes)
+    examples = plan.examples
+    cache = SliceCache(examples, plan.schema, settings.cache_bytes)
     largest = max(cache.slice_bytes(s.example) for s in training)
     numbers = {e.scan_id: i for i, e in enumerate(examples)}
-    places = [(numbers[r.scan_id], z) for r in parts.validation for z in range(r.z_start, r.z_stop)]
+    kept = plan.parts.validation
+    places = [(numbers[r.scan_id], z) for r in kept for z in range(r.z_start, r.z_stop)]
     sampler = PatchSampler(
         training,
         n_patches=settings.patches_per_epoch or _enough_patches(training, settings),
@@ -238,17 +286,17 @@ def _enough_patches(training: Sequence[LabelledSlice], settings: TrainSettings) 
 
 
 def _bundle(
-    examples: Sequence[Example],
+    plan: TrainingPlan,
     settings: TrainSettings,
-    schema: ClassSchema,
     *,
     progress: Progress,
     key: str,
+    temperature: float,
 ) -> ModelBundle:
-    grid = examples[0].image.grid
+    grid = plan.examples[0].image.grid
     return ModelBundle(
         network=settings.network,
-        schema=schema,
+        schema=plan.schema,
         voxel_size_um=grid.voxel_size_um,
         sections=grid.sections,
         normalisation=settings.normalisation.normalisation(),
@@ -259,8 +307,9 @@ def _bundle(
         scores=progress.best_scores,
         provenance=Provenance.now(
             "train",
-            inputs=tuple(e.scan_id for e in examples),
+            inputs=tuple(e.scan_id for e in plan.examples),
             settings_hash=key,
             seed=settings.seed,
         ),
+        temperature=temperature,
     )

@@ -14,10 +14,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from tomolith import config
@@ -25,13 +24,17 @@ from tomolith.core import Normalisation
 from tomolith.errors import InputError
 from tomolith.learn.augment import augment, read_px
 from tomolith.learn.averaging import RunningAverage
+from tomolith.learn.calibration import slices_temperature
 from tomolith.learn.checkpoint import EpochRow, Progress, write_checkpoint
 from tomolith.learn.examples import Example, SliceCache
-from tomolith.learn.losses.base import Loss
+from tomolith.learn.losses.base import Loss, over_heads
 from tomolith.learn.sampling import PatchSampler, read_batches
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.training_log import TrainingLog
 from tomolith.learn.validation import validate
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 WARM_UP_STEPS = 20
 LAST_LR_FRAC = 0.01
@@ -112,6 +115,19 @@ class Trainer:
                 shown = done
         return progress
 
+    def temperature(self, progress: Progress) -> float:
+        """Return the temperature of the best weights, on the validation slices."""
+        self._average.restore(progress.best_weights)
+        return slices_temperature(
+            self._forward,
+            self.task.validation,
+            examples=self.task.examples,
+            cache=self.task.cache,
+            normalisation=self.task.normalisation,
+            patch_px=self.settings.patch_px,
+            batch=self.settings.batch,
+        )
+
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started_s
 
@@ -148,7 +164,7 @@ class Trainer:
         for image, target in self._batches(epoch):
             lr = self._set_lr(step)
             optimizer.zero_grad(set_to_none=True)
-            loss = self.loss(self._model(image), target)
+            loss = self._loss_of(image, target, step)
             value = self._finite(float(loss.detach()), f"training loss in epoch {epoch + 1}")
             self.fabric.backward(loss)
             optimizer.step()
@@ -169,6 +185,11 @@ class Trainer:
             seconds=self._elapsed_s(),
         )
         return row, {"validation_iou": scores.mean_iou, **values}
+
+    def _loss_of(self, image: Tensor, target: Tensor, step: int) -> Tensor:
+        """Return the loss of one batch, images (B, 1, H, W) and channels (B, H, W)."""
+        loss: Tensor = over_heads(self.loss, self._model(image), target)
+        return loss
 
     def _finite(self, value: float, what: str) -> float:
         """Return ``value``; refuse NaN and Inf before anything of the epoch is written."""

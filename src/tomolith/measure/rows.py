@@ -72,3 +72,40 @@ class QuantityRow:
     high: float | None
     method: str
     provenance: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRow:
+    """One number of one system of a comparison.
+
+    Parameters
+    ----------
+    system
+        Name of the system; ``truth`` for the true amount of each class.
+    seed
+        Of one training; ``all`` for the mean over the seeds.
+    quantity
+        A metric, or ``latency``, ``occupied_volume`` and so on.
+    convention
+        Of a metric: ``pooled`` or ``mean_over_patches``; else empty.
+    class_name
+        Column ``class``: name of the class; empty for the overall number.
+    value
+        ``None`` where it does not exist.
+    sd
+        Sample standard deviation over the seeds; ``None`` for a single one.
+    unit
+        ``ms``, ``um3``, ``percent`` and so on; empty for a plain number.
+    n_seeds
+        How many values the mean was taken over.
+    """
+
+    system: str
+    seed: str
+    quantity: str
+    convention: str
+    class_name: str = field(metadata={"column": "class"})
+    value: float | None
+    sd: float | None
+    unit: str
+    n_seeds: float

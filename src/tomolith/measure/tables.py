@@ -14,10 +14,10 @@ from tomolith.core import Measurement
 from tomolith.errors import InputError, ReadError
 from tomolith.measure.confusion import ConfusionRecord
 from tomolith.measure.evaluate import Scores
-from tomolith.measure.rows import QuantityRow, ScoreRow
+from tomolith.measure.rows import CompareRow, QuantityRow, ScoreRow
 from tomolith.store.atomic import write_bytes, write_text
 
-Row = TypeVar("Row", ScoreRow, QuantityRow)
+Row = TypeVar("Row", ScoreRow, QuantityRow, CompareRow)
 
 
 def write_table(rows: Sequence[Row], stem: Path) -> None:

@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tomolith.core import Box, Grid
+from tomolith.core import Box, ClassSchema, Grid
+from tomolith.errors import InputError, RecipeError
 from tomolith.phantom.cathode_grains import CRACKED, POROUS, Grains, Sizes, place_grains
-from tomolith.phantom.cathode_scan import axes_um, reads, scan
-from tomolith.phantom.cathode_settings import CathodeSettings
-from tomolith.phantom.dendrites import Doubles
-from tomolith.phantom.noise import Floats, fractal_noise, lattice_noise, make_key
-
-__all__ = ["CATHODE_MATERIALS", "Cathode", "CathodeSettings"]
+from tomolith.phantom.cathode_settings import CATHODE, CathodeSettings
+from tomolith.phantom.drawing import fraction
+from tomolith.phantom.noise import Doubles, Floats, axes_um, fractal_noise, lattice_noise, make_key
+from tomolith.phantom.scanner import Scanner
 
 CATHODE_MATERIALS = ("nmc", "carbon-binder", "pore")
 
-_TILE_ZYX = (64, 128, 256)  # a box is made in tiles of this size, which bounds the memory
 _SAMPLE_VOXELS = 300_000  # as many suffice for shares right to 0.3 percentage points
 _MARGIN = 0.3  # how far from a particle distances are known, in median diameters
 _FINES = 0.28  # diameter of fragments, in median diameters
@@ -31,11 +29,13 @@ _SEAM_DEPTH = 0.045  # ... unless they overlap by more than this
 _CRACK = 0.11  # half width of cracks, in standard deviations of the noise they follow
 _HOLE = 1.9  # holes inside particles: where noise exceeds this, in standard deviations
 _FLAW_SHARE = 1 / 3  # flaws take at most this share of the pores
+_COATING = 1.4  # how much rarer pores are at a particle, in standard deviations of their noise
 _FLAT = 1.5  # voids are flatter than wide: the electrode was pressed along y
 _VOID_SCALES = (0.62, 0.79, 1.0, 1.27)  # several lattices: the planes of a single one would show
 _BUMP = 0.13  # width of the bumps of the skin, in median diameters
 _SHEET = 0.43  # width of the pieces between cracks, in median diameters
 _HOLE_WIDTH = 0.16  # in median diameters
+_MOTTLE_UM = 0.8  # size of the unevenness of the materials
 _FAR = np.float32(1e4)
 
 
@@ -59,6 +59,22 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
+class _Surfaces:
+    """Fields over a box that are negative in particles, in their flaws, and in pores outside."""
+
+    shell_um: Floats
+    flaw_um: Floats
+    void: Floats
+
+    @property
+    def material(self) -> npt.NDArray[np.uint8]:
+        """What lies at the centre of each voxel, an index of :data:`CATHODE_MATERIALS`."""
+        nmc, binder, pore = (np.uint8(i) for i in range(3))
+        inside = np.where(self.flaw_um < 0, pore, nmc)
+        return np.where(self.shell_um < 0, inside, np.where(self.void < 0, pore, binder))
+
+
+@dataclass(frozen=True, slots=True)
 class Cathode:
     """One simulated scan. Nothing is stored: boxes are computed, and always with the same bytes.
 
@@ -70,31 +86,44 @@ class Cathode:
     Examples
     --------
     >>> settings = CathodeSettings(shape_zyx=(8, 64, 64), particle_um=2.0)
-    >>> image, material = Cathode.build(settings, "cathode-0").render(Box((0, 0, 0), (4, 64, 64)))
+    >>> image, material = Cathode.build(settings, "cathode0").render(Box((0, 0, 0), (4, 64, 64)))
     >>> image.shape, [CATHODE_MATERIALS[i] for i in np.unique(material)]
     ((4, 64, 64), ['nmc', 'carbon-binder', 'pore'])
     """
 
     settings: CathodeSettings
-    key: int
+    scan_id: str
+    scanner: Scanner
     grains: Grains
     levels: Levels
 
     @classmethod
     def build(cls, settings: CathodeSettings, scan_id: str) -> Cathode:
-        """Make the compact description of a scan; its seed and its name decide everything."""
+        """Make the compact description of a scan; its seed and its name decide everything.
+
+        Raises
+        ------
+        InputError
+            The settings make no such scan.
+        """
         s = settings
+        if scan_id not in s.scan_ids:
+            raise InputError(
+                f"the phantom has no scan '{scan_id}'",
+                expected=f"one of {', '.join(s.scan_ids)}",
+                mend="change 'n_cathodes' of the phantom, or the name",
+            )
         rng = np.random.Generator(np.random.PCG64(make_key(s.seed, scan_id, "grains")))
+        scanner = Scanner(s, make_key(s.seed, scan_id))
         half = np.array([n * s.voxel_size_um / 2 for n in s.shape_zyx])
         large = Sizes(s.particle_um, s.spread, s.flawed_frac)
         fines = Sizes(_FINES * s.particle_um, 1.4 * s.spread, 0.0)
-        rows: list[tuple[float, ...]] = []
+        fill = _OVERFILL * s.active_frac
+        table = np.empty((0, 5))
         while True:
-            fill = _OVERFILL * s.active_frac
-            rows = place_grains(rows, large, half, (1 - s.fines_frac) * fill, rng)
-            rows = place_grains(rows, fines, half, s.fines_frac * fill, rng)
-            grains = Grains.of_rows(rows, rng)
-            cathode = cls(s, make_key(s.seed, scan_id), grains, Levels())
+            table = place_grains(table, large, half, (1 - s.fines_frac) * fill, rng)
+            table = place_grains(table, fines, half, s.fines_frac * fill, rng)
+            cathode = cls(s, scan_id, scanner, Grains.of_table(table, rng), Levels())
             levels = cathode._solve()
             # too few particles in reach of a small field: add as many again
             if levels.active_um < 0.5 * _MARGIN * s.particle_um:
@@ -103,8 +132,24 @@ class Cathode:
     @property
     def grid(self) -> Grid:
         """The grid of the scan."""
-        size = self.settings.voxel_size_um
-        return Grid(self.settings.shape_zyx, (size, size, size))
+        return self.settings.grid
+
+    def label_values(self, schema: ClassSchema) -> npt.NDArray[np.uint8]:
+        """Return the schema's value of each of :data:`CATHODE_MATERIALS`.
+
+        Raises
+        ------
+        RecipeError
+            The schema lacks one of them.
+        """
+        missing = [name for name in CATHODE_MATERIALS if name not in schema.names]
+        if missing:
+            raise RecipeError(
+                f"the classes {', '.join(schema.names)} leave out {', '.join(missing)}",
+                expected=f"a class schema with {', '.join(CATHODE_MATERIALS)}",
+                mend=f"write 'classes: {CATHODE}'",
+            )
+        return np.array([schema[name].value for name in CATHODE_MATERIALS], np.uint8)
 
     def render(
         self, box: Box
@@ -116,50 +161,52 @@ class Cathode:
         image, material
             Both of the box's shape (z, y, x); ``material`` indexes :data:`CATHODE_MATERIALS`.
         """
-        image = np.empty(box.shape_zyx, self.settings.dtype)
-        material = np.empty(box.shape_zyx, np.uint8)
-        for tile in box.tiles(_TILE_ZYX):
-            read = reads(self.settings, tile)
-            clean, drawn = self._draw(read)
-            here = tile.relative_to(box).slices
-            image[here] = scan(self.settings, self.key, tile, clean)
-            material[here] = drawn[tile.relative_to(read).slices]
-        return image, material
+        return self.scanner.render(box, self._paint, self.materials)
 
-    def _draw(self, box: Box) -> tuple[Floats, npt.NDArray[np.uint8]]:
-        """Draw a box: the greys of an ideal scan, and what lies at the centre of each voxel."""
-        s = self.settings
-        axes = axes_um(s, box)
-        shell, flaw = self._particles(axes)
-        shell -= np.float32(self.levels.active_um)
-        flaw -= np.float32(self.levels.flaw_um)
-        void = self._void(axes, shell) - np.float32(self.levels.void)
-        material = np.where(void < 0, np.uint8(2), np.uint8(1))
-        material[shell < 0] = 0
-        material[(shell < 0) & (flaw < 0)] = 2
+    def materials(self, box: Box) -> npt.NDArray[np.uint8]:
+        """Return the index of each voxel's material, without making the image."""
+        return self._surfaces(self._axes_um(box)).material
 
-        voxel = np.float32(s.voxel_size_um)
-        particle, opened = _fraction(shell, voxel), _fraction(flaw, voxel)
-        between = _fraction(void * np.float32(s.void_um / 3), voxel)
+    def _paint(self, box: Box, step: int) -> Floats:
+        """Return the greys of an ideal scan of a box, counted in cubes of ``step`` voxels."""
+        s, axes = self.settings, self._axes_um(box, step=step)
+        surfaces, voxel = self._surfaces(axes), step * self.settings.voxel_size_um
+        particle = fraction(surfaces.shell_um, voxel)
+        opened = fraction(surfaces.flaw_um, voxel)
+        between = fraction(surfaces.void * np.float32(s.void_um / 3), voxel)
         active = particle * (np.float32(1.0) - opened)
         pore = (np.float32(1.0) - particle) * between + particle * opened
         grey = np.float32(s.pore_grey + s.binder_contrast) - np.float32(s.binder_contrast) * pore
         grey += np.float32(s.active_grey - s.pore_grey - s.binder_contrast) * active
         if s.texture:
-            mottle = fractal_noise(self.key + 11, axes, 0.8, n_octaves=2)
+            mottle = fractal_noise(self._key + 11, axes, _MOTTLE_UM, n_octaves=2)
             grey += np.float32(s.texture) * mottle * (np.float32(1.0) - pore)
-        return grey, material
+        return grey
+
+    @property
+    def _key(self) -> int:
+        return self.scanner.key
+
+    def _axes_um(self, box: Box, *, step: int = 1) -> tuple[Doubles, Doubles, Doubles]:
+        return axes_um(self.settings.shape_zyx, self.settings.voxel_size_um, box, step=step)
+
+    def _surfaces(self, axes: tuple[Doubles, ...]) -> _Surfaces:
+        levels = self.levels
+        shell_um, flaw_um = self._particles(axes)
+        shell_um -= np.float32(levels.active_um)
+        flaw_um -= np.float32(levels.flaw_um)
+        return _Surfaces(shell_um, flaw_um, self._void(axes, shell_um) - np.float32(levels.void))
 
     def _particles(self, axes: tuple[Doubles, ...]) -> tuple[Floats, Floats]:
         """Return two fields in µm: particles where the first is low, flaws where the second is."""
         s = self.settings
         first, second, kind = self.grains.nearest(axes, _MARGIN * s.particle_um)
-        lumps = lattice_noise(self.key + 101, axes, 0.4 * s.particle_um)
+        lumps = lattice_noise(self._key + 101, axes, 0.4 * s.particle_um)
         seam = np.float32(1.0) - (second - first) * np.float32(1 / (_SEAM * s.particle_um))
         first += np.float32(_LUMPS * s.particle_um) * lumps
         first += np.float32(_SEAM_DEPTH * s.particle_um) * np.maximum(seam, np.float32(0.0))
         if s.skin_frac:
-            skin = fractal_noise(self.key + 202, axes, _BUMP * s.particle_um)
+            skin = fractal_noise(self._key + 202, axes, _BUMP * s.particle_um)
             first += np.float32(s.skin_frac * s.particle_um) * skin
         return first, self._flaws(axes, kind)
 
@@ -168,11 +215,11 @@ class Cathode:
         size = self.settings.particle_um
         flaw = np.full(kind.shape, _FAR, np.float32)
         if (kind == CRACKED).any():
-            sheet = fractal_noise(self.key + 303, axes, _SHEET * size, n_octaves=4)
+            sheet = fractal_noise(self._key + 303, axes, _SHEET * size, n_octaves=4)
             crack = (np.abs(sheet) - np.float32(_CRACK)) * np.float32(_SHEET * size / 4)
             np.copyto(flaw, crack, where=kind == CRACKED)
         if (kind == POROUS).any():
-            holes = fractal_noise(self.key + 404, axes, _HOLE_WIDTH * size, n_octaves=2)
+            holes = fractal_noise(self._key + 404, axes, _HOLE_WIDTH * size, n_octaves=2)
             hole = (np.float32(_HOLE) - holes) * np.float32(_HOLE_WIDTH * size / 3)
             np.copyto(flaw, hole, where=kind == POROUS)
         return flaw
@@ -184,21 +231,19 @@ class Cathode:
         flat = (z, _FLAT * y, x)
         void = np.zeros(gap_um.shape, np.float32)
         for i, scale in enumerate(_VOID_SCALES):
-            void += lattice_noise(self.key + 505 + i, flat, scale * s.void_um)
+            void += lattice_noise(self._key + 505 + i, flat, scale * s.void_um)
         void *= np.float32(1 / math.sqrt(len(_VOID_SCALES)))
         if s.coat_um:
             bare = np.clip(gap_um * np.float32(1 / s.coat_um), 0.0, 1.0)
-            void += np.float32(1.4) * (np.float32(1.0) - bare)
+            void += np.float32(_COATING) * (np.float32(1.0) - bare)
         return void
 
     def _solve(self) -> Levels:
         """Find the levels on evenly spread voxels of the volume."""
         s = self.settings
         step = max(math.ceil((math.prod(s.shape_zyx) / _SAMPLE_VOXELS) ** (1 / 3)), 1)
-        axes = tuple(
-            axis[min(step // 2, len(axis) - 1) :: step]
-            for axis in axes_um(s, Box.whole(s.shape_zyx))
-        )
+        whole = self._axes_um(Box.whole(s.shape_zyx))
+        axes = tuple(axis[min(step // 2, len(axis) - 1) :: step] for axis in whole)
         shell, flaw = self._particles(axes)
         n = shell.size
         n_active, n_pore = round(s.active_frac * n), round(s.pore_frac * n)
@@ -213,12 +258,8 @@ class Cathode:
 
 def _level(values: Floats, n_below: int) -> float:
     """Return the level below which ``n_below`` of the values lie."""
+    if n_below == 0:
+        return -float(_FAR)
     if n_below >= values.size:
         return float(_FAR)
     return float(np.partition(values, n_below, axis=None)[n_below])
-
-
-def _fraction(distance_um: Floats, voxel_size_um: np.float32) -> Floats:
-    """Share of a voxel inside a surface that passes at a signed distance from its centre."""
-    share: Floats = np.clip(np.float32(0.5) - distance_um / voxel_size_um, 0.0, 1.0)
-    return share

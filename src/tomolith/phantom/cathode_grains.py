@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from tomolith.phantom.dendrites import Doubles
-from tomolith.phantom.noise import Floats
+from tomolith.phantom.noise import Doubles, Floats
 
 SOUND, CRACKED, POROUS = 0, 1, 2
 _STRETCH = 0.28  # a half-axis is at most this share longer or shorter than the radius
@@ -47,15 +46,16 @@ class Grains:
         return len(self.radius_um)
 
     @classmethod
-    def of_rows(cls, rows: list[tuple[float, ...]], rng: np.random.Generator) -> Grains:
-        """Give a shape and an orientation to rows of centre (3), radius and flaw."""
-        table = np.array(rows, dtype=np.float64).reshape(-1, 5)
+    def of_table(cls, table: Doubles, rng: np.random.Generator) -> Grains:
+        """Give a shape and an orientation to what :func:`place_grains` placed."""
         radius = table[:, 3]
         stretch = 1.0 + _STRETCH * (2.0 * rng.random((len(table), 3)) - 1.0)
         first = _unit(2.0 * rng.random((len(table), 3)) - 1.0)
         third = _unit(np.cross(first, 2.0 * rng.random((len(table), 3)) - 1.0))
         frame = np.stack([first, np.cross(third, first), third], axis=1)
-        return cls(table[:, :3], radius, frame, radius[:, None] * stretch, table[:, 4].astype("u1"))
+        return cls(
+            table[:, :3], radius, frame, radius[:, None] * stretch, table[:, 4].astype(np.uint8)
+        )
 
     def nearest(
         self, axes_um: tuple[Doubles, ...], margin_um: float
@@ -147,25 +147,33 @@ class Sizes:
 
 
 def place_grains(
-    rows: list[tuple[float, ...]],
+    table: Doubles,
     sizes: Sizes,
     half_field_um: Doubles,
     fill_frac: float,
     rng: np.random.Generator,
-) -> list[tuple[float, ...]]:
+) -> Doubles:
     """Add particles of ``fill_frac`` of the field's volume where most room is left.
 
     Parameters
     ----------
-    rows
-        Particles that are there already, as :meth:`Grains.of_rows` takes them.
+    table
+        Shape (n, 5): the particles that are there already, centre (3), radius and flaw of each.
     half_field_um
         Half the size of the field along z, y, x, centred on the origin. Particles also lie around
         it, as far as they reach into it.
 
     Returns
     -------
-    All rows, old and new.
+    The table of all particles, old and new.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> empty, half_um = np.empty((0, 5)), np.full(3, 10.0)
+    >>> table = place_grains(empty, Sizes(6.0, 0.0, 0.0), half_um, 0.5, rng)
+    >>> len(table), round(0.5 * 26**3 / (np.pi / 6 * 6**3))
+    (78, 78)
     """
     half = half_field_um + sizes.largest_um / 2
     left = fill_frac * float(np.prod(2.0 * half))
@@ -174,13 +182,12 @@ def place_grains(
         diameters.append(sizes.draw_um(rng))
         left -= math.pi / 6 * diameters[-1] ** 3
     diameters.sort(reverse=True)
-    table = np.array(rows, dtype=np.float64).reshape(-1, 5)
     for start in range(0, len(diameters), _BATCH):
         radii = np.array(diameters[start : start + _BATCH]) / 2
         flaws = np.array([sizes.draw_flaw(rng) for _ in radii])
         centres = _roomiest(table, radii, half, rng)
         table = np.vstack([table, np.column_stack([centres, radii, flaws])])
-    return [tuple(row) for row in table.tolist()]
+    return table
 
 
 def _roomiest(

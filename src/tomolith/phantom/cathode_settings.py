@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from tomolith.config import Settings
+from tomolith.core import Grid
+from tomolith.phantom.scan_settings import ScanSettings, Share, Size
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Size = Annotated[int, Field(ge=1)]
-
+CATHODE = "cathode-3phase"
 _FEWEST_VOXELS = 8  # across a particle: with fewer, neither its skin nor the binder can be drawn
 _MOST_ACTIVE = 0.85  # particles that fill more have no room between them
 
 
-class CathodeSettings(Settings):
+class CathodeSettings(ScanSettings):
     """A cathode of Ni-rich particles, carbon-binder and pores, and the nano-CT scan of it.
 
     Shape and shares are those of the cathode in MatPhase (Tabassum et al.). Its voxel size is not
@@ -38,13 +37,15 @@ class CathodeSettings(Settings):
 
     Examples
     --------
-    >>> round(CathodeSettings().binder_frac, 2)
-    0.26
+    >>> settings = CathodeSettings(n_cathodes=2)
+    >>> settings.scan_ids, round(settings.binder_frac, 2)
+    (('cathode0', 'cathode1'), 0.26)
     """
 
-    model_config = ConfigDict(allow_inf_nan=False)
-
-    seed: int = Field(1, description="Another seed gives another cathode.")
+    preset: Literal["cathode-3phase"] = Field(
+        CATHODE, description="What makes the phantom a cathode."
+    )
+    n_cathodes: int = Field(1, ge=1, description="Number of simulated cathodes, a scan of each.")
     shape_zyx: tuple[Size, Size, Size] = Field(
         (133, 224, 256), description="Voxels along z, y (through the electrode) and x."
     )
@@ -68,13 +69,11 @@ class CathodeSettings(Settings):
     pore_grey: Share = Field(0.24, description="Grey of the pores.")
     binder_contrast: Share = Field(0.10, description="How much brighter carbon-binder is.")
     texture: Share = Field(0.03, description="Unevenness of the materials themselves (rms).")
-    drift: Share = Field(0.05, description="Slow unevenness of the background.")
+    drift: Share = Field(0.04, description="Slow unevenness of the background.")
     noise: Share = Field(0.03, description="Noise (rms).")
     rings: Share = Field(0.015, description="Ring artefacts (rms).")
     fringes: float = Field(0.3, ge=0, le=3, description="Bright and dark fringes along edges.")
     blur_um: float = Field(0.14, ge=0, description="Point spread (standard deviation).")
-    inverted: bool = Field(False, description="Active material dark instead of bright.")
-    dtype: Literal["uint8", "uint16"] = Field("uint8", description="Type of the grey values.")
 
     @model_validator(mode="after")
     def _check_cathode(self) -> CathodeSettings:
@@ -108,3 +107,13 @@ class CathodeSettings(Settings):
     def binder_frac(self) -> float:
         """Share of carbon-binder: what active material and pores leave."""
         return max(1.0 - self.active_frac - self.pore_frac, 0.0)
+
+    @property
+    def scan_ids(self) -> tuple[str, ...]:
+        """Names of the scans."""
+        return tuple(self.grids)
+
+    @property
+    def grids(self) -> dict[str, Grid]:
+        """The grid of each scan, by its name."""
+        return {f"cathode{i}": self.grid for i in range(self.n_cathodes)}

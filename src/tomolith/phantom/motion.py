@@ -93,9 +93,13 @@ class Motion:
         out[:3, 3] = centre + np.array(self.shift_vox) - turn @ centre
         return out
 
-    def sources(self, box: Box) -> tuple[Doubles, Doubles, Doubles]:
-        """Return where the voxels of a box come from: three arrays (z, y, x) of indices."""
-        indices = [index.astype(np.float64) for index in box_indices(box)]
+    def sources(self, box: Box, *, step: int = 1) -> tuple[Doubles, Doubles, Doubles]:
+        """Return where the voxels of a box come from: three arrays (z, y, x) of indices.
+
+        With a ``step`` the box and the indices count cubes of so many voxels a side.
+        """
+        middle = (step - 1) / 2
+        indices = [index * float(step) + middle for index in box_indices(box)]
         z, y, x = (
             index.reshape([-1 if a == axis else 1 for a in range(3)])
             for axis, index in enumerate(indices)
@@ -107,6 +111,8 @@ class Motion:
             for axis in range(3):
                 noise = lattice_noise(self.key + axis, indices, self.deform_spacing_vox)
                 out[axis] = out[axis] + self.deform_vox * noise.astype(np.float64)
+        if step > 1:
+            out = [(at - middle) / step for at in out]
         return out[0], out[1], out[2]
 
     def to_dict(self) -> dict[str, object]:

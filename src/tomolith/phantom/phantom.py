@@ -19,7 +19,6 @@ from tomolith.phantom.noise import Floats, axes_um, fractal_noise, make_key
 from tomolith.phantom.scanner import Scanner, greys
 from tomolith.phantom.settings import PhantomSettings, scan_name
 
-_TILE_ZYX = (128, 192, 256)  # a box is made in tiles of this size, which bounds the memory
 _TEXTURE_UM = 24.0
 SIMULATED = "simulated: no X-rays, no cell"
 
@@ -77,8 +76,7 @@ class Phantom:
     @property
     def grid(self) -> Grid:
         """The grid of the scan."""
-        size = self.settings.voxel_size_um
-        return Grid(self.settings.shape_zyx, (size, size, size))
+        return self.settings.grid
 
     def render(
         self, box: Box
@@ -90,54 +88,55 @@ class Phantom:
         image, material
             Both of the box's shape (z, y, x); ``material`` indexes :data:`MATERIALS`.
         """
-        image = np.empty(box.shape_zyx, self.settings.dtype)
-        material = np.empty(box.shape_zyx, np.uint8)
         values = greys(self.settings)
-        for tile in box.tiles(_TILE_ZYX):
-            read = self.scanner.reads(tile)
-            picture, drawn = self._drawn(read, values, textured=True)
-            here = tile.relative_to(box).slices
-            image[here] = self.scanner.image(tile, picture)
-            material[here] = drawn[tile.relative_to(read).slices]
-        return image, material
+
+        def paint(samples: Box, step: int) -> Floats:
+            return self._picture(samples, values, step=step, textured=True)
+
+        return self.scanner.render(box, paint, self.materials)
+
+    def label_values(self, schema: ClassSchema) -> npt.NDArray[np.uint8]:
+        """Return the schema's value of each of :data:`MATERIALS`; see :func:`label_values`."""
+        return label_values(schema)
 
     def materials(self, box: Box) -> npt.NDArray[np.uint8]:
         """Return the index of each voxel's material, without making the image."""
         if self.motion.is_still:
-            return self.cell.draw(box, self.pulse).material
+            return self.cell.materials(box, self.pulse)
         sources = self.motion.sources(box)
         around = source_box(sources)
-        return move_labels(self.cell.draw(around, self.pulse).material, around, sources)
+        return move_labels(self.cell.materials(around, self.pulse), around, sources)
 
     def attenuation(self, box: Box) -> Floats:
         """Return the true linear attenuation coefficient of a box in 1/cm, at 27.5 keV.
 
         Voxels at borders hold the mean of what they share; porous layers that of Li and polymer.
         """
-        picture, _ = self._drawn(box, attenuations(self.settings), textured=False)
+        picture = self._picture(box, attenuations(self.settings), step=1, textured=False)
         return np.maximum(picture, np.float32(0))
 
-    def _drawn(
-        self, box: Box, values: Mapping[str, float], *, textured: bool
-    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
-        """Return a box painted with a value per material, and its materials."""
+    def _picture(
+        self, box: Box, values: Mapping[str, float], *, step: int, textured: bool
+    ) -> Floats:
+        """Return a box, counted in cubes of ``step`` voxels, painted with a value per material."""
         if self.motion.is_still:
-            return self._drawn_still(box, values, textured=textured)
-        sources = self.motion.sources(box)
+            return self._still_picture(box, values, step=step, textured=textured)
+        sources = self.motion.sources(box, step=step)
         around = source_box(sources)
-        picture, material = self._drawn_still(around, values, textured=textured)
-        return move_picture(picture, around, sources), move_labels(material, around, sources)
+        picture = self._still_picture(around, values, step=step, textured=textured)
+        return move_picture(picture, around, sources)
 
-    def _drawn_still(
-        self, box: Box, values: Mapping[str, float], *, textured: bool
-    ) -> tuple[Floats, npt.NDArray[np.uint8]]:
-        s, drawing = self.settings, self.cell.draw(box, self.pulse)
-        picture = drawing.paint(values)
+    def _still_picture(
+        self, box: Box, values: Mapping[str, float], *, step: int, textured: bool
+    ) -> Floats:
+        s = self.settings
+        picture = self.cell.draw(box, self.pulse, step=step).paint(values)
         if s.texture and textured:  # of the material itself: the same in every scan of the cell
-            axes = axes_um(s.shape_zyx, s.voxel_size_um, box)
+            axes = axes_um(s.shape_zyx, s.voxel_size_um, box, step=step)
             grain = fractal_noise(self.cell.layers.key + 11, axes, _TEXTURE_UM)
-            picture += np.float32(s.texture) * grain
-        return picture, drawing.material
+            grain *= np.float32(s.texture)
+            picture += grain
+        return picture
 
 
 def attenuations(settings: PhantomSettings) -> dict[str, float]:

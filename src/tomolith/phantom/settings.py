@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from tomolith.config import Settings
 from tomolith.core import Grid, charge_to_thickness_um
-from tomolith.phantom.hand import HIGHEST_MISTAKE_RATE, HandSlices
+from tomolith.phantom.cathode_settings import CATHODE, CathodeSettings
 from tomolith.phantom.projections import ProjectionSettings
 from tomolith.phantom.protocol import Protocol
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Index = Annotated[int, Field(ge=0)]
-Size = Annotated[int, Field(ge=1)]
+from tomolith.phantom.scan_settings import Index, ScanSettings, Share, Size
 
 PHANTOM_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -72,7 +69,7 @@ PHANTOM_PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 
-class PhantomSettings(Settings):
+class PhantomSettings(ScanSettings):
     """A simulated symmetric Li | polymer | Li cell, and scans of it through one cycle.
 
     The cell lies across y: cross-sections (y, x) show both electrodes, the stripping side at small
@@ -105,20 +102,13 @@ class PhantomSettings(Settings):
     ('cell0-t00', 'cell0-t12', 'cell1-t00', 'cell1-t12')
     """
 
-    model_config = ConfigDict(allow_inf_nan=False)
-
-    preset: Literal["demo", "tiny", "binary-128", "operando-256", "operando-paper"] = Field(
-        "demo", description="Defaults for what is not given."
-    )
+    preset: Literal[
+        "demo", "tiny", "binary-128", "operando-256", "operando-paper", "cathode-3phase"
+    ] = Field("demo", description="Defaults for what is not given.")
     n_cells: int = Field(1, ge=1, description="Number of simulated cells.")
     scans: tuple[Index, ...] = Field(
         (0, 6, 12, 18, 24), min_length=1, description="After how many pulses a scan is taken."
     )
-    seed: int = Field(1, description="Another seed gives other cells.")
-    shape_zyx: tuple[Size, Size, Size] = Field(
-        (96, 152, 320), description="Voxels along z, y (through the cell) and x."
-    )
-    voxel_size_um: float = Field(2.66, gt=0, description="Voxel size, the same along each axis.")
 
     electrode_um: float = Field(100.0, gt=0, description="Thickness of each fresh Li electrode.")
     electrolyte_um: float = Field(140.0, gt=0, description="Thickness of the polymer.")
@@ -174,14 +164,6 @@ class PhantomSettings(Settings):
     deposit_contrast: Share = Field(0.11, description="How much darker deposited Li is.")
     redeposit_contrast: Share = Field(0.09, description="How much darker redeposited Li is.")
     pit_contrast: Share = Field(0.2, description="How much darker a pit, a void, is.")
-    texture: Share = Field(0.01, description="Unevenness of the material itself (rms).")
-    drift: Share = Field(0.03, description="Slow unevenness of the background.")
-    noise: Share = Field(0.02, description="Noise (rms).")
-    rings: Share = Field(0.008, description="Ring artefacts (rms).")
-    fringes: float = Field(0.6, ge=0, le=3, description="Bright and dark fringes along edges.")
-    blur_um: float = Field(3.5, ge=0, description="Point spread (standard deviation).")
-    inverted: bool = Field(False, description="Li bright instead of dark.")
-    dtype: Literal["uint8", "uint16"] = Field("uint8", description="Type of the grey values.")
 
     motion_shift_vox: float = Field(
         0.0, ge=0, le=50, description="How far scans after the first are shifted at most."
@@ -202,18 +184,16 @@ class PhantomSettings(Settings):
         None, description="Also simulate projections of each scan, for the step 'reconstruct'."
     )
 
-    hand_labelled_slices: Size | tuple[Index, ...] = Field(
-        10, description="Cross-sections shown in labels/hand: how many, or a list of z."
-    )
-    hand_labelled_planes: Index | tuple[Index, ...] = Field(
-        0, description="In-plane slices shown in labels/hand: how many, or a list of y."
-    )
-    hand_mistake_rate: float = Field(
-        0.0, ge=0, le=HIGHEST_MISTAKE_RATE, description="Share of mistakes at borders and branches."
-    )
     clock_offset_s: float = Field(
         0.0, description="How much later the cycler's clock starts than the scanner's."
     )
+
+    @field_validator("preset")
+    @classmethod
+    def _is_of_a_cell(cls, value: str) -> str:
+        if value == CATHODE:
+            raise ValueError(f"a preset of a cell; '{CATHODE}' is one of CathodeSettings")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -253,12 +233,6 @@ class PhantomSettings(Settings):
                 f"patches of {self.patch_px} pixels ('patch_px') do not fit into cross-sections of "
                 f"{self.shape_zyx[1]} × {self.shape_zyx[2]} voxels ('shape_zyx')"
             )
-        for name, axis in (("hand_labelled_slices", 0), ("hand_labelled_planes", 1)):
-            chosen, n = getattr(self, name), self.shape_zyx[axis]
-            if isinstance(chosen, tuple) and chosen and max(chosen) >= n:
-                raise ValueError(
-                    f"slice {max(chosen)} in '{name}', but the scan has slices 0 to {n - 1}"
-                )
         return self
 
     @model_validator(mode="after")
@@ -326,35 +300,11 @@ class PhantomSettings(Settings):
     @property
     def grids(self) -> dict[str, Grid]:
         """The grid of each scan, by its name."""
-        size = self.voxel_size_um
-        sizes = (size, size, size)
         if self.n_patches is not None:
-            side = self.patch_px
-            return {"patches": Grid((self.n_patches, side, side), sizes, sections=True)}
+            side, voxel_um = self.patch_px, self.grid.voxel_size_um
+            return {"patches": Grid((self.n_patches, side, side), voxel_um, sections=True)}
         names = (scan_name(i, state) for i in range(self.n_cells) for state in self.scans)
-        return {name: Grid(self.shape_zyx, sizes) for name in names}
-
-    @property
-    def hand_slices(self) -> HandSlices:
-        """The slices that are labelled by hand.
-
-        Examples
-        --------
-        >>> PhantomSettings(preset="tiny", hand_labelled_slices=4).hand_slices
-        HandSlices(in_plane=(), cross_section=(8, 24, 40, 56))
-        """
-        across, within = self.hand_labelled_slices, self.hand_labelled_planes
-        even = HandSlices.evenly(
-            self.shape_zyx,
-            n_cross_section=across if isinstance(across, int) else 0,
-            n_in_plane=within if isinstance(within, int) else 0,
-        )
-        return HandSlices(
-            in_plane=even.in_plane if isinstance(within, int) else tuple(sorted(set(within))),
-            cross_section=(
-                even.cross_section if isinstance(across, int) else tuple(sorted(set(across)))
-            ),
-        )
+        return dict.fromkeys(names, self.grid)
 
 
 def scan_name(cell: int, state: int) -> str:
@@ -366,3 +316,42 @@ def scan_name(cell: int, state: int) -> str:
     'cell0-t06'
     """
     return f"cell{cell}-t{state:02d}"
+
+
+def by_preset(values: Any) -> Any:
+    """Return the settings that a recipe's section ``phantom`` means: of a cathode, or of cells.
+
+    Anything but a mapping is handed on.
+
+    Raises
+    ------
+    ValidationError
+        A value is not acceptable, or belongs to the other kind of phantom.
+
+    Examples
+    --------
+    >>> by_preset({"preset": "cathode-3phase"}).scan_ids
+    ('cathode0',)
+    >>> by_preset({"preset": "tiny"}).scan_ids
+    ('cell0-t12',)
+    """
+    if not isinstance(values, Mapping):
+        return values
+    is_cathode = values.get("preset") == CATHODE
+    kind, other = PhantomSettings, CathodeSettings
+    if is_cathode:
+        kind, other = CathodeSettings, PhantomSettings
+    strange = [key for key in values if key in set(other.model_fields) - set(kind.model_fields)]
+    if strange:
+        what = f"no '{strange[0]}', which is "
+        what += (
+            f"of a lithium cell; '{CATHODE}' is a cathode"
+            if is_cathode
+            else f"of a cathode ('preset: {CATHODE}')"
+        )
+        error = PydanticCustomError("other_phantom", what)
+        raise ValidationError.from_exception_data(
+            "phantom",
+            [InitErrorDetails(type=error, loc=(strange[0],), input=values[strange[0]])],
+        )
+    return kind.model_validate(values)

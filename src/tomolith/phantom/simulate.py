@@ -12,6 +12,9 @@ import numpy.typing as npt
 from tomolith.blocks import Block, plan_blocks, run_blocks
 from tomolith.config import settings_hash
 from tomolith.core import PRESETS, Box, ClassSchema, Provenance
+from tomolith.phantom.cathode import Cathode
+from tomolith.phantom.cathode_settings import CathodeSettings
+from tomolith.phantom.cathode_truth import CathodeCounter
 from tomolith.phantom.cell import Cell
 from tomolith.phantom.cycler import simulate_cycler, write_bdf_csv, write_mpt
 from tomolith.phantom.hand import hand_label
@@ -27,29 +30,31 @@ from tomolith.store.scan import Scan
 
 _WORKERS = 2
 _BLOCK_SLICES = 128
+_THIN = ("dendrite", "lithium", "pore")  # of which people miss branches; the first in the schema
 
 
 def simulate_series(
-    settings: PhantomSettings,
+    settings: PhantomSettings | CathodeSettings,
     scans_folder: Path,
     truth_folder: Path,
     *,
-    schema: ClassSchema = PRESETS["li-operando"],
+    schema: ClassSchema | None = None,
 ) -> tuple[Scan, ...]:
     """Simulate the whole experiment: all scans of all cells, cycler files and true numbers.
 
     Parameters
     ----------
     settings
-        Cells, protocol and scanner.
+        Cells, protocol and scanner; or cathodes, which have no protocol.
     scans_folder
-        Gets ``cell<i>-t<jj>.zarr`` for each scan.
+        Gets ``cell<i>-t<jj>.zarr`` for each scan; for each cathode ``cathode<i>.zarr``.
     truth_folder
         Gets ``truth.parquet`` and ``.csv``, ``motions.json`` and, for each cell, what the cycler
         recorded, as ``cell<i>.mpt`` and ``cell<i>.bdf.csv``. With
         ``settings.projections`` also ``cell<i>-t<jj>.h5``, DXchange files for ``reconstruct``.
+        Of cathodes only the table.
     schema
-        Classes of the labels.
+        Classes of the labels; ``None``: ``li-operando``, of a cathode ``cathode-3phase``.
 
     Returns
     -------
@@ -72,6 +77,9 @@ def simulate_series(
     >>> sorted(path.name for path in (folder / "phantom").iterdir())
     ['cell0.bdf.csv', 'cell0.mpt', 'motions.json', 'truth.csv', 'truth.parquet']
     """
+    schema = schema or _schema_of(settings)
+    if isinstance(settings, CathodeSettings):
+        return _simulate_cathodes(settings, scans_folder, truth_folder, schema=schema)
     label_values(schema)
     if settings.n_patches is not None:
         (name,) = settings.scan_ids
@@ -97,6 +105,24 @@ def simulate_series(
     return tuple(scans)
 
 
+def _simulate_cathodes(
+    settings: CathodeSettings, scans_folder: Path, truth_folder: Path, *, schema: ClassSchema
+) -> tuple[Scan, ...]:
+    scans, rows = [], []
+    for index, scan_id in enumerate(settings.scan_ids):
+        cathode = Cathode.build(settings, scan_id)
+        counter = CathodeCounter(settings.grid)
+        path = scans_folder / f"{scan_id}.zarr"
+        scans.append(write_scan(cathode, path, schema=schema, counter=counter))
+        rows += counter.rows(scan_id, index)
+    write_truth(rows, truth_folder)
+    return tuple(scans)
+
+
+def _schema_of(settings: PhantomSettings | CathodeSettings) -> ClassSchema:
+    return PRESETS["cathode-3phase" if isinstance(settings, CathodeSettings) else "li-operando"]
+
+
 def _write_projections(phantom: Phantom, settings: ProjectionSettings, folder: Path) -> None:
     _, n_y, n_x = phantom.settings.shape_zyx
 
@@ -114,24 +140,24 @@ def _write_projections(phantom: Phantom, settings: ProjectionSettings, folder: P
 
 
 def make_phantom(
-    settings: PhantomSettings,
+    settings: PhantomSettings | CathodeSettings,
     path: Path,
     *,
     scan_id: str | None = None,
-    schema: ClassSchema = PRESETS["li-operando"],
+    schema: ClassSchema | None = None,
 ) -> Scan:
     """Simulate one scan: its image, ``labels/truth`` and the sparse ``labels/hand``.
 
     Parameters
     ----------
     settings
-        The cell and the scanner.
+        The cell, or the cathode, and the scanner.
     path
         Where the scan is written, by custom ``<id>.zarr``; an older scan there is replaced.
     scan_id
         Which scan, one of ``settings.scan_ids``; ``None``: the name of ``path``.
     schema
-        Classes of the labels; must name ``background``, ``electrode`` and ``dendrite``.
+        Classes of the labels; ``None``: ``li-operando``, of a cathode ``cathode-3phase``.
 
     Returns
     -------
@@ -154,12 +180,21 @@ def make_phantom(
     >>> scan.label_names(), scan.image.provenance.step
     (('truth', 'hand'), 'phantom')
     """
-    phantom = Phantom.build(settings, scan_id or path.name.removesuffix(".zarr"))
-    return write_scan(phantom, path, schema=schema)
+    scan_id = scan_id or path.name.removesuffix(".zarr")
+    phantom: Phantom | Cathode
+    if isinstance(settings, CathodeSettings):
+        phantom = Cathode.build(settings, scan_id)
+    else:
+        phantom = Phantom.build(settings, scan_id)
+    return write_scan(phantom, path, schema=schema or _schema_of(settings))
 
 
 def write_scan(
-    phantom: Phantom, path: Path, *, schema: ClassSchema, counter: TruthCounter | None = None
+    phantom: Phantom | Cathode,
+    path: Path,
+    *,
+    schema: ClassSchema,
+    counter: TruthCounter | CathodeCounter | None = None,
 ) -> Scan:
     """Write a simulated scan with its labels, in bounded memory; an older one is replaced.
 
@@ -168,7 +203,7 @@ def write_scan(
     counter
         Counts the true labels as they pass.
     """
-    values, settings = label_values(schema), phantom.settings
+    values, settings = phantom.label_values(schema), phantom.settings
     provenance = Provenance.now(
         "phantom",
         inputs=(SIMULATED, f"scan {phantom.scan_id}"),
@@ -183,7 +218,7 @@ def write_scan(
     def work(block: Block) -> None:
         image, material = phantom.render(block.write)
         scan.image.array[block.write.slices] = image
-        truth.array[block.write.slices] = values[material]
+        truth.array[block.write.slices] = _translated(material, values)
         hand.array[block.write.slices] = hand_slices.within(block.write)
         if counter is not None:
             counter.add(block.write, material)
@@ -203,6 +238,16 @@ def write_scan(
     return scan
 
 
+def _translated(
+    material: npt.NDArray[np.uint8], values: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """Return ``values[material]``, slice by slice: NumPy widens the index to eight bytes first."""
+    out = np.empty_like(material)
+    for target, index in zip(out, material, strict=True):
+        target[...] = values[index]
+    return out
+
+
 def _block_zyx(scan: Scan) -> tuple[int, int, int]:
     """Return blocks of several shards along z: blur reads a halo, which thick blocks share."""
     n_z, n_y, n_x = scan.layout.shard_zyx
@@ -212,7 +257,7 @@ def _block_zyx(scan: Scan) -> tuple[int, int, int]:
 class _HandLabels:
     """What a person labelled: whole slices, and nothing between them."""
 
-    def __init__(self, phantom: Phantom, schema: ClassSchema) -> None:
+    def __init__(self, phantom: Phantom | Cathode, schema: ClassSchema) -> None:
         self._shape = phantom.settings.shape_zyx
         self._unlabelled = np.uint8(schema.unlabelled)
         self._slices = dict(self._label(phantom, schema))
@@ -232,9 +277,10 @@ class _HandLabels:
         return out
 
     def _label(
-        self, phantom: Phantom, schema: ClassSchema
+        self, phantom: Phantom | Cathode, schema: ClassSchema
     ) -> Iterator[tuple[tuple[int, int], npt.NDArray[np.uint8]]]:
-        settings, values = phantom.settings, label_values(schema)
+        settings, values = phantom.settings, phantom.label_values(schema)
+        thin_class = next(name for name in _THIN if name in schema.names)
         chosen = settings.hand_slices
         # in-plane slices first: cross-sections are written over them
         for axis, indices in ((1, chosen.in_plane), (0, chosen.cross_section)):
@@ -249,6 +295,7 @@ class _HandLabels:
                         schema,
                         mistake_rate=settings.hand_mistake_rate,
                         key=make_key(settings.seed, phantom.scan_id, "hand", axis, index),
+                        thin_class=thin_class,
                     )
                 yield (axis, index), labels
 

@@ -20,6 +20,7 @@ from tomolith.phantom.noise import axes_um
 from tomolith.store.atomic import write_bytes, write_text
 
 LARGEST_CONNECTED_VOXELS = 2**27  # connectivity needs the whole label map in memory
+_SLAB_SLICES = 8  # counted together: what is compared stays in the cache
 _LITHIUM = ("dendrite", "deposited", "redeposited")
 _PIT, _REDEPOSITED = MATERIALS.index("pit"), MATERIALS.index("redeposited")
 
@@ -81,24 +82,29 @@ class TruthCounter:
     def add(self, box: Box, material: npt.NDArray[np.uint8]) -> None:
         """Count the voxels of a box; boxes must not overlap."""
         z, _, x = box.slices
+        for slab in box.tiles((_SLAB_SLICES, *self._cell.settings.shape_zyx[1:])):
+            self._add_slab(slab, material[slab.relative_to(box).slices])
+        with self._lock:
+            self._seam(box.stop_zyx[1])[0, z, x] |= material[:, -1] == _PIT
+            self._seam(box.start_zyx[1])[1, z, x] |= material[:, 0] == _REDEPOSITED
+            if self._whole is not None:
+                self._whole[box.slices] = material
+
+    def _add_slab(self, box: Box, material: npt.NDArray[np.uint8]) -> None:
+        z, _, x = box.slices
         plating_side = self._is_plating_side(box)
-        counts = np.stack(
-            [
-                np.bincount(material[~plating_side], minlength=len(MATERIALS)),
-                np.bincount(material[plating_side], minlength=len(MATERIALS)),
-            ]
-        )
         over_void = ((material[:, :-1] == _PIT) & (material[:, 1:] == _REDEPOSITED)).any(axis=1)
-        covered = [(material == i).any(axis=1) for i in range(len(MATERIALS))]
+        counts, covered = np.zeros_like(self._counts), []
+        for i in range(len(MATERIALS)):
+            here = material == i
+            covered.append(here.any(axis=1))
+            n, n_plating = np.count_nonzero(here), np.count_nonzero(here & plating_side)
+            counts[:, i] = n - n_plating, n_plating
         with self._lock:
             self._counts += counts
             self._over_void[z, x] |= over_void
-            self._seam(box.stop_zyx[1])[0, z, x] |= material[:, -1] == _PIT
-            self._seam(box.start_zyx[1])[1, z, x] |= material[:, 0] == _REDEPOSITED
-            for i, here in enumerate(covered):
-                self._covered[i, z, x] |= here
-            if self._whole is not None:
-                self._whole[box.slices] = material
+            for i, seen in enumerate(covered):
+                self._covered[i, z, x] |= seen
 
     def rows(self, scan_id: str, cell_index: int) -> list[TruthRow]:
         """Return all true numbers of the scan."""

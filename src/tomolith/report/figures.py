@@ -61,7 +61,7 @@ def picture_png(rgb: npt.NDArray[np.uint8], pixel_um: float | None) -> bytes:
     axes.set_axis_off()
     if pixel_um is not None:
         _scale_bar(axes, (height, width), pixel_um / factor)
-    return _png(figure, dpi=100)
+    return to_png(figure, dpi=100)
 
 
 def _scale_bar(axes: Axes, size: tuple[int, int], pixel_um: float) -> None:
@@ -106,7 +106,7 @@ def curves_png(log: dict[str, list[float | None]]) -> bytes:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False)
-    return _png(figure)
+    return to_png(figure)
 
 
 def _line(
@@ -148,7 +148,7 @@ def confusion_png(record: ConfusionRecord) -> bytes:
     axes.tick_params(length=0)
     bar = figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.9)
     bar.outline.set_visible(False)  # type: ignore[operator]
-    return _png(figure)
+    return to_png(figure)
 
 
 def _present(record: ConfusionRecord) -> tuple[npt.NDArray[np.int64], list[str], list[str]]:
@@ -176,7 +176,8 @@ def _short(n: int) -> str:
     return f"{n / 1e3:.3g} k" if n < 999_500 else f"{n / 1e6:.3g} M"
 
 
-def _png(figure: Figure, *, dpi: int = 170) -> bytes:
+def to_png(figure: Figure, *, dpi: int = 170) -> bytes:
+    """Return a finished figure as PNG."""
     sink = io.BytesIO()
     figure.savefig(sink, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
     return sink.getvalue()

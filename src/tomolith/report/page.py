@@ -14,11 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tomolith.core import LabelClass
 from tomolith.measure.confusion import ConfusionRecord
-from tomolith.report import figures, words
+from tomolith.report import comparison, comparison_figures, figures, words
 from tomolith.report.previews import SUBSETS, make_previews
 from tomolith.report.settings import ReportSettings
 from tomolith.report.study_files import StudyFiles, read_study
-from tomolith.report.tabulate import at_a_glance, per_scan, score_tables, volume_table
+from tomolith.report.tabulate import Table, at_a_glance, per_scan, score_tables, volume_table
 from tomolith.store.atomic import write_bytes, write_text
 
 _SHOWN_VERSIONS = ("tomolith", "numpy", "torch", "lightning", "zarr", "scikit-image")
@@ -42,6 +42,16 @@ class PreviewRow:
     is_wide: bool
     pictures: tuple[Picture, ...]
     classes: tuple[LabelClass, ...]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The section on several systems."""
+
+    summary: str
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...]
+    pictures: tuple[Picture, ...]
 
 
 class _Album:
@@ -115,6 +125,7 @@ def write_page(study: Path, settings: ReportSettings) -> Path:
         patch_px=files.scores.patch_px if files.scores else 0,
         unscored=words.unscored(files),
         volumes=volume_table(files.quantities),
+        compared=_compared(files, album),
         colours=colours,
         recipe=files.recipe_text,
         overrides=words.override_rows(files),
@@ -159,6 +170,23 @@ def _confusions(files: StudyFiles, album: _Album) -> list[Picture]:
         for record in records
         if record.subset == subset
     ]
+
+
+def _compared(files: StudyFiles, album: _Album) -> Compared | None:
+    """Return the section on several systems; ``None`` where none were compared."""
+    found = files.comparison
+    if found is None:
+        return None
+    pictures = [
+        album.add(figure.file_name, figure.png, title=figure.title, alt=figure.alt)
+        for figure in comparison_figures.draw(files.root, found)
+    ]
+    return Compared(
+        words.compared(found),
+        tuple(comparison.tables(found)),
+        tuple(comparison.notes(found)),
+        tuple(pictures),
+    )
 
 
 def _versions() -> list[tuple[str, str]]:

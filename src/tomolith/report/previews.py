@@ -85,7 +85,7 @@ def _preview(files: StudyFiles, settings: ReportSettings, which: tuple[Scan, int
     _, height, width = scan.grid.shape_zyx
     box = Box((z, 0, 0), (z + 1, height, width))
     step = max(1, -(-max(height, width) // settings.preview_px))
-    grey = _window(scan, z, scan.image.read(box)[0, ::step, ::step])
+    grey = window(scan, z, scan.image.read(box)[0, ::step, ::step])
     size = scan.grid.voxel_size_um
     pixel_um = None if size is None else size[2] * step
     shown = {
@@ -118,7 +118,7 @@ def _preview(files: StudyFiles, settings: ReportSettings, which: tuple[Scan, int
     )
 
 
-def _window(scan: Scan, z: int, plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def window(scan: Scan, z: int, plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Map the 0.5 to 99.5 percentiles of the scan (or section) to black and white."""
     if scan.stats:
         stats = scan.stats[z if len(scan.stats) > 1 else 0]

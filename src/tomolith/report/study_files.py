@@ -15,6 +15,7 @@ from tomolith.errors import InputError, ReadError, TomolithError
 from tomolith.measure.evaluate import Scores
 from tomolith.measure.rows import QuantityRow
 from tomolith.measure.tables import read_scores, read_table
+from tomolith.report.compared import Comparison, read_comparison
 from tomolith.store.scan import Scan
 
 
@@ -96,6 +97,7 @@ class StudyFiles:
     quantities: tuple[QuantityRow, ...]
     marks: tuple[StepMark, ...]
     problems: tuple[str, ...]
+    comparison: Comparison | None = None
 
     @property
     def name(self) -> str:
@@ -138,11 +140,16 @@ def read_study(root: Path) -> StudyFiles:
         recipe_text=text,
         recipe=recipe,
         scans=tuple(_scans(root, marks, problems)),
-        models=tuple(_model(folder) for folder in _made(root, "models", "*/", marks)),
+        models=tuple(
+            _model(folder)
+            for folder in _made(root, "models", "*/", marks)
+            if not (folder / "compare.json").exists()  # these are shown as a comparison
+        ),
         scores=_scores(root / "measurements", problems),
         quantities=_quantities(root / "measurements", problems),
         marks=marks,
         problems=tuple(problems),
+        comparison=_comparison(root, marks, recipe, problems),
     )
 
 
@@ -157,7 +164,7 @@ def _active(marks: Sequence[StepMark], recipe: dict[str, Any]) -> list[StepMark]
 def _made(root: Path, folder: str, pattern: str, marks: Sequence[StepMark]) -> list[Path]:
     """Return what lies in ``folder``, without what the last runs of the steps did not make."""
     found = sorted((root / folder).glob(pattern))
-    makers = ("phantom", "reconstruct", "import") if folder == "scans" else ("train",)
+    makers = ("phantom", "reconstruct", "import") if folder == "scans" else ("train", "ensemble")
     outputs = [Path(o).parts for mark in marks if mark.step in makers for o in mark.outputs]
     names = {parts[1] for parts in outputs if len(parts) > 1 and parts[0] == folder}
     return [path for path in found if path.name in names] if names else found
@@ -183,6 +190,18 @@ def _scores(folder: Path, problems: list[str]) -> Scores | None:
         return None
 
 
+def _comparison(
+    root: Path, marks: Sequence[StepMark], recipe: dict[str, Any], problems: list[str]
+) -> Comparison | None:
+    if recipe and "compare" not in {*recipe, *(mark.step for mark in marks)}:
+        return None  # left over from another recipe
+    try:
+        return read_comparison(root)
+    except ReadError as error:
+        problems.append(f"The comparison is not shown: {error.found}.")
+        return None
+
+
 def _quantities(folder: Path, problems: list[str]) -> tuple[QuantityRow, ...]:
     if not (folder / "quantities.parquet").exists():
         return ()
@@ -202,12 +221,13 @@ def _model(folder: Path) -> ModelFiles:
         name=folder.name,
         network=str(name or "network"),
         seed=seed,
-        log=_log(folder / "log.csv"),
+        log=read_log(folder / "log.csv"),
         split=_split(folder / "split.json"),
     )
 
 
-def _log(path: Path) -> dict[str, list[float | None]]:
+def read_log(path: Path) -> dict[str, list[float | None]]:
+    """Return the columns of a ``log.csv``; nothing where it is missing."""
     text = _text(path)
     if not text:
         return {}

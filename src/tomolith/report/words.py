@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tomolith.core import Grid
+from tomolith.report.compared import Comparison
 from tomolith.report.study_files import SliceRange, StudyFiles
 from tomolith.store.scan import Scan
 
@@ -185,7 +186,39 @@ def summary(files: StudyFiles) -> list[str]:
         who = f"One scan {size} was" if n == 1 else f"{n} scans {size} were"
         sentences.append(f"{who} {_what_was_done(files)}.")
     sentences += _result(files)
+    if files.comparison is not None:
+        sentences.append(compared(files.comparison))
     return sentences
+
+
+def compared(comparison: Comparison) -> str:
+    """Return which of several systems did best on the test slices, and by how much."""
+    scored = [
+        (system, row)
+        for system in comparison.ranked
+        if (row := comparison.row(system.name, "iou", convention="pooled"))
+        and row.value is not None
+    ]
+    if not scored:
+        return ""
+    (best, top), others = scored[0], scored[1:]
+    text = (
+        f"{len(comparison.systems)} systems were compared on slices held out for testing; the best "
+        f"mean IoU, {number(top.value)}, is that of {best.name}"
+    )
+    if not others:
+        return f"{text}."
+    second, row = others[0]
+    gap = (top.value or 0.0) - (row.value or 0.0)
+    spread = max(top.sd or 0.0, row.sd or 0.0)
+    doubt = (
+        ", which may be chance: there is one seed of it"
+        if top.sd is None and best.runs[0][1] is not None
+        else ", within the spread over the seeds"
+        if spread > gap
+        else ""
+    )
+    return f"{text}, {gap:.3f} above {second.name}{doubt}."
 
 
 def _what_was_done(files: StudyFiles) -> str:
@@ -197,6 +230,8 @@ def _what_was_done(files: StudyFiles) -> str:
                 return f"segmented, and all of it was given to the class {classes[0]}"
             by = f" by the network '{files.models[0].network}'" if len(files.models) == 1 else ""
             return f"segmented into {', '.join(classes[:-1])} and {classes[-1]}{by}"
+    if files.comparison is not None:
+        return "brought into the study"
     return "brought into the study; nothing is segmented yet (the step 'predict' does that)"
 
 

@@ -8,9 +8,11 @@
     <id>.zarr/labels/<name>      label maps: pyramid, colours, class names
     <id>.zarr/probabilities/<name>   per-class probabilities (c, z, y, x), an image of its own
     <id>.zarr/entropy/<name>     entropy (z, y, x), an image of its own
+    <id>.zarr/mutual_information/<name>   what the predictions disagree about (z, y, x), likewise
     …/<name>.partial             a result that is being written
 
-Extras (probabilities, entropy) are OME-Zarr images beside the label map of the same name.
+Extras (probabilities, entropy, mutual information) are OME-Zarr images beside the label map of the
+same name.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomolith.errors import RecipeError
-from tomolith.label.splits import LabelledScan, Split, SplitSettings, split
+from tomolith.label.splits import LabelledScan, SliceRange, Split, SplitSettings, slabs, split
 
 
 def _places(ranges):
@@ -107,3 +107,13 @@ def test_no_slice_twice_and_no_neighbours_across(slices, sections, gap, seed):
             near = [w for other, w in places[j] if other == scan and abs(w - z) <= gap]
             assert scan not in volumes or not near
     assert Split.from_dict(parts.to_dict()) == parts
+
+
+def test_slabs_are_whole_slices_of_their_scans():
+    ranges = [SliceRange("a", 0, 2), SliceRange("b", 3, 4), SliceRange("a", 5, 6)]
+    found = slabs(ranges, {"a": (6, 4, 5), "b": (9, 7, 8)})
+    assert [(b.start_zyx, b.stop_zyx) for b in found["a"]] == [
+        ((0, 0, 0), (2, 4, 5)),
+        ((5, 0, 0), (6, 4, 5)),
+    ]
+    assert [b.stop_zyx for b in found["b"]] == [(4, 7, 8)]

@@ -159,3 +159,21 @@ def test_an_unknown_preset_is_refused():
         parse_settings(AugmentSettings, {"preset": "stronk"}, where="train.augment")
     with pytest.raises(RecipeError, match="smallest and a largest"):
         parse_settings(AugmentSettings, {"zoom": [1.0, 0.8]}, where="train.augment")
+
+
+def test_removed_rows_are_missing_at_the_top_and_the_rest_is_stretched():
+    ramp = torch.arange(64.0)[:, None].expand(40, 1, 64, 64)
+    target = (torch.arange(64) < 6).long()[:, None].expand(40, 64, 64)
+    settings = AugmentSettings.model_validate({"preset": "none", "rows_removed": 10})
+    out, labels = augment(ramp, target, settings, patch_px=64, rng=_rng())
+    # row i of the patch shows row r + i * (64 - r) / 64 of the image, counted between rows
+    removed = {int(r) for r in range(11)}
+    seen = set()
+    for patch, truth in zip(out[:, 0, :, 0], labels[:, :, 0], strict=True):
+        r = 64 - round(float(patch[40] - patch[20]) / 20 * 64)
+        seen.add(r)
+        expected = r + (torch.arange(64) + 0.5) * (64 - r) / 64 - 0.5
+        torch.testing.assert_close(patch[1:-1], expected[1:-1], rtol=0, atol=1e-3)
+        assert int((truth == 1).sum()) == pytest.approx(max(0, 6 - r) * 64 / (64 - r), abs=1)
+    assert seen <= removed
+    assert len(seen) > 7

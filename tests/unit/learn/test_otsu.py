@@ -167,3 +167,11 @@ def test_bad_input_is_refused() -> None:
         otsu_thresholds(np.empty(0), 2)
     with pytest.raises(InputError, match="at most 10"):
         otsu_thresholds(np.arange(50.0), 11)
+
+
+def test_two_ranges_at_most_is_otsus_own_method():
+    truth = np.repeat(np.array([2, 1, 0], np.uint8), 40)[None, None].repeat(8, axis=1)
+    image = np.array([20, 60, 100], np.uint8)[2 - truth]
+    otsu = OtsuBaseline.fit([example(truth, image)], max_ranges=2)
+    assert len(otsu.class_of_range) == 2
+    assert otsu.thresholds(Volume(image, Grid(image.shape, None))).grey.shape == (1, 1)

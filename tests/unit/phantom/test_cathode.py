@@ -5,20 +5,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from skimage.filters import threshold_multiotsu
+from skimage.filters import threshold_multiotsu, threshold_otsu
 
+from tomolith.app.recipe import Recipe
 from tomolith.config import parse_settings
 from tomolith.core import PRESETS, Box
-from tomolith.errors import RecipeError
-from tomolith.phantom.cathode import CATHODE_MATERIALS, Cathode, CathodeSettings
+from tomolith.errors import InputError, RecipeError
+from tomolith.phantom import CATHODE_MATERIALS, Cathode, CathodeSettings, PhantomSettings
+from tomolith.phantom.settings import by_preset
 
-SMALL = CathodeSettings(shape_zyx=(16, 64, 64), particle_um=3.0)
+SMALL = CathodeSettings(
+    shape_zyx=(16, 64, 64), particle_um=3.0, n_cathodes=2, hand_labelled_slices=2
+)
 NMC, BINDER, PORE = range(3)
 
 
 @pytest.fixture(scope="module")
 def cathode():
-    return Cathode.build(SMALL, "cathode-0")
+    return Cathode.build(SMALL, "cathode0")
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +58,22 @@ def test_a_box_is_a_part_of_the_whole(box, cathode, whole):
 
 
 def test_tiles_do_not_show(monkeypatch, cathode, whole):
-    monkeypatch.setattr("tomolith.phantom.cathode._TILE_ZYX", (7, 64, 33))
+    monkeypatch.setattr("tomolith.phantom.scanner._PICTURE_TILE_ZYX", (7, 64, 33))
+    monkeypatch.setattr("tomolith.phantom.scanner._LABEL_TILE_ZYX", (9, 64, 31))
     image, material = cathode.render(cathode.grid.box)
     assert np.array_equal(image, whole[0])
     assert np.array_equal(material, whole[1])
 
 
 def test_the_same_seed_and_name_give_the_same_scan(whole):
-    again = Cathode.build(SMALL, "cathode-0")
+    again = Cathode.build(SMALL, "cathode0")
     image, material = again.render(again.grid.box)
     assert np.array_equal(image, whole[0])
     assert np.array_equal(material, whole[1])
 
 
 @pytest.mark.parametrize(
-    ("given", "name"), [(SMALL, "cathode-1"), (SMALL.model_copy(update={"seed": 2}), "cathode-0")]
+    ("given", "name"), [(SMALL, "cathode1"), (SMALL.model_copy(update={"seed": 2}), "cathode0")]
 )
 def test_another_name_or_seed_gives_another_cathode(given, name, whole):
     image, material = Cathode.build(given, name).render(Box.whole(SMALL.shape_zyx))
@@ -83,7 +88,7 @@ def test_another_name_or_seed_gives_another_cathode(given, name, whole):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_labels_keep_the_shares(active, pore, seed):
     given = SMALL.model_copy(update={"active_frac": active, "pore_frac": pore, "seed": seed})
-    cathode = Cathode.build(CathodeSettings(**given.model_dump()), "cathode-0")
+    cathode = Cathode.build(CathodeSettings(**given.model_dump()), "cathode0")
     _, material = cathode.render(cathode.grid.box)
     assert shares(material) == pytest.approx([active, given.binder_frac, pore], abs=0.01)
 
@@ -92,14 +97,14 @@ def test_labels_keep_the_shares(active, pore, seed):
 def test_shares_are_kept_where_the_field_is_sampled(particle_um):
     given = CathodeSettings(shape_zyx=(48, 96, 160), particle_um=particle_um)
     assert 48 * 96 * 160 > 2 * 300_000
-    cathode = Cathode.build(given, "cathode-0")
+    cathode = Cathode.build(given, "cathode0")
     _, material = cathode.render(cathode.grid.box)
     assert shares(material) == pytest.approx([0.6, 0.26, 0.14], abs=0.01)
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 64), (3, 61, 200), (64, 40, 40)])
 def test_any_field_that_holds_a_particle_is_filled(shape):
-    cathode = Cathode.build(CathodeSettings(shape_zyx=shape, particle_um=4.0), "cathode-0")
+    cathode = Cathode.build(CathodeSettings(shape_zyx=shape, particle_um=4.0), "cathode0")
     _, material = cathode.render(cathode.grid.box)
     assert shares(material) == pytest.approx([0.6, 0.26, 0.14], abs=0.01)
 
@@ -108,7 +113,7 @@ def test_pores_are_connected_and_carbon_binder_coats_the_particles():
     given = CathodeSettings(
         shape_zyx=(32, 96, 96), particle_um=4.0, flawed_frac=0.0, skin_frac=0.01
     )
-    cathode = Cathode.build(given, "cathode-0")
+    cathode = Cathode.build(given, "cathode0")
     _, material = cathode.render(cathode.grid.box)
     names, n = ndimage.label(material == PORE)
     sizes = ndimage.sum_labels(material == PORE, names, np.arange(1, n + 1))
@@ -121,7 +126,7 @@ def test_pores_are_connected_and_carbon_binder_coats_the_particles():
 def test_flaws_lie_inside_particles():
     def enclosed(flawed_frac):
         given = SMALL.model_copy(update={"flawed_frac": flawed_frac})
-        _, material = Cathode.build(given, "cathode-0").render(Box.whole(SMALL.shape_zyx))
+        _, material = Cathode.build(given, "cathode0").render(Box.whole(SMALL.shape_zyx))
         around = ndimage.uniform_filter((material == NMC).astype(float), 7)
         return int(((material == PORE) & (around > 0.75)).sum())
 
@@ -132,7 +137,7 @@ def test_flaws_lie_inside_particles():
     "part", ["texture", "drift", "noise", "rings", "fringes", "blur_um", "binder_contrast"]
 )
 def test_each_degradation_changes_the_image_and_not_the_labels(part, whole):
-    without = Cathode.build(SMALL.model_copy(update={part: 0.0}), "cathode-0")
+    without = Cathode.build(SMALL.model_copy(update={part: 0.0}), "cathode0")
     image, material = without.render(Box((0, 0, 0), (4, 64, 64)))
     assert not np.array_equal(image, whole[0][:4])
     assert np.array_equal(material, whole[1][:4])
@@ -140,7 +145,7 @@ def test_each_degradation_changes_the_image_and_not_the_labels(part, whole):
 
 def test_a_perfect_scan_has_one_grey_per_material():
     clean = dict.fromkeys(("texture", "drift", "noise", "rings", "fringes", "blur_um"), 0.0)
-    cathode = Cathode.build(SMALL.model_copy(update=clean), "cathode-0")
+    cathode = Cathode.build(SMALL.model_copy(update=clean), "cathode0")
     image, material = cathode.render(cathode.grid.box)
     greys = [SMALL.active_grey, SMALL.pore_grey + SMALL.binder_contrast, SMALL.pore_grey]
     for index, grey in enumerate(greys):
@@ -150,32 +155,48 @@ def test_a_perfect_scan_has_one_grey_per_material():
 
 
 def test_sixteen_bits_hold_the_same_picture(whole):
-    fine = Cathode.build(SMALL.model_copy(update={"dtype": "uint16"}), "cathode-0")
+    fine = Cathode.build(SMALL.model_copy(update={"dtype": "uint16"}), "cathode0")
     image, _ = fine.render(Box((0, 0, 0), (4, 64, 64)))
     assert image.dtype == np.uint16
     assert np.abs(image / 65535 - whole[0][:4] / 255).max() < 0.51 / 255
 
 
 def test_inverted_turns_the_greys_round(whole):
-    turned = Cathode.build(SMALL.model_copy(update={"inverted": True}), "cathode-0")
+    turned = Cathode.build(SMALL.model_copy(update={"inverted": True}), "cathode0")
     image, _ = turned.render(Box((0, 0, 0), (4, 64, 64)))
     assert np.abs(image.astype(int) + whole[0][:4] - 255).max() <= 1
 
 
 def test_thresholds_find_the_particles_but_not_the_carbon_binder():
-    cathode = Cathode.build(CathodeSettings(), "cathode-0")
-    image, material = cathode.render(Box((60, 0, 0), (68, 224, 256)))
-    found = 2 - np.digitize(image, threshold_multiotsu(image, 3))
-    overlap = [
-        ((found == i) & (material == i)).sum() / ((found == i) | (material == i)).sum()
-        for i in range(3)
-    ]
-    assert overlap[NMC] > 0.65
-    assert np.mean(overlap) < 0.6
+    def iou(found, name):
+        true = material == name
+        return (found & true).sum() / (found | true).sum()
+
+    cathode = Cathode.build(CathodeSettings(), "cathode0")
+    image, material = cathode.render(Box((60, 0, 0), (64, 224, 256)))
+    assert iou(image > threshold_otsu(image), NMC) > 0.8
+    darker, brighter = threshold_multiotsu(image, 3)
+    assert iou((image > darker) & (image <= brighter), BINDER) < 0.4
     # and yet there is something to see
     means = [image[material == i].mean() for i in range(3)]
     assert means[NMC] - means[BINDER] > 40
     assert 10 < means[BINDER] - means[PORE] < 40
+
+
+def test_a_box_of_labels_is_the_same_without_the_image(cathode, whole):
+    box = Box((3, 10, 20), (9, 40, 64))
+    assert np.array_equal(cathode.materials(box), whole[1][box.slices])
+
+
+def test_no_pores_means_none_at_all():
+    given = CathodeSettings(shape_zyx=(48, 96, 160), particle_um=4.0, pore_frac=0.0)
+    _, material = Cathode.build(given, "cathode0").render(Box((0, 0, 0), (48, 96, 64)))
+    assert not (material == PORE).any()
+
+
+def test_a_scan_that_the_settings_do_not_make_is_refused():
+    with pytest.raises(InputError, match="no scan 'cathode2'"):
+        Cathode.build(SMALL, "cathode2")
 
 
 @pytest.mark.parametrize(
@@ -207,3 +228,38 @@ def test_the_defaults_are_the_volume_of_the_paper():
     given = CathodeSettings()
     assert given.shape_zyx == (133, 224, 256)
     assert (given.active_frac, round(given.binder_frac, 9), given.pore_frac) == (0.6, 0.26, 0.14)
+
+
+def test_the_preset_of_a_recipe_decides_what_the_phantom_is():
+    assert by_preset({"preset": "cathode-3phase", "seed": 7}) == CathodeSettings(seed=7)
+    assert by_preset({"preset": "tiny"}) == PhantomSettings(preset="tiny")
+    assert by_preset({}) == PhantomSettings()
+    assert by_preset(SMALL) is SMALL
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"preset": "cathode-3phase", "n_pits": 3}, "no 'n_pits', which is of a lithium cell"),
+        ({"preset": "cathode-3phase", "scans": [0, 12]}, "no 'scans', which is of a lithium cell"),
+        ({"preset": "cathode-3phase", "projections": {}}, "no 'projections'"),
+        ({"preset": "tiny", "active_frac": 0.5}, "no 'active_frac', which is of a cathode"),
+        ({"n_cathodes": 2}, "'preset: cathode-3phase'"),
+        ({"preset": "cathode-3phase", "particel_um": 3}, "did you mean 'particle_um'?"),
+        ({"preset": "cathode-3phase", "pore_frac": 0.5}, "sum to 1.1"),
+        ({"preset": "cathode-3phase", "hand_labelled_slices": [133]}, "slices 0 to 132"),
+        ({"preset": "cathode"}, "cathode-3phase"),
+    ],
+)
+def test_settings_of_the_other_kind_of_phantom_are_refused(values, words):
+    with pytest.raises(RecipeError) as error:
+        parse_settings(
+            Recipe, {"name": "a", "classes": "li-binary", "phantom": values}, where="recipe.yaml"
+        )
+    assert words in str(error.value)
+    assert "recipe.yaml" in str(error.value)
+
+
+def test_a_cathode_is_no_preset_of_a_cell():
+    with pytest.raises(ValueError, match="CathodeSettings"):
+        PhantomSettings(preset="cathode-3phase")

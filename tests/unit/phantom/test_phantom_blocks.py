@@ -18,10 +18,18 @@ SERIES = PhantomSettings(preset="tiny", scans=PULSES)
 MOVED = PhantomSettings(
     preset="tiny", scans=(0, 18), motion_shift_vox=3.5, motion_rotate_deg=2.0, motion_deform_vox=0.7
 )
+# the point spread is wide here: the picture is made of samples of two voxels a side
+WIDE = {"preset": "tiny", "shape_zyx": (63, 65, 64), "blur_um": 12.0, "scans": (0, 18)}
+WIDE_MOVED = {**WIDE, "motion_shift_vox": 3.5, "motion_rotate_deg": 2.0}
 
 
 def phantom_of(cell, pulse):
     return Phantom.of(cell, f"cell0-t{pulse:02d}", pulse)
+
+
+def cut_small_tiles(monkeypatch):
+    monkeypatch.setattr("tomolith.phantom.scanner._PICTURE_TILE_ZYX", (7, 64, 33))
+    monkeypatch.setattr("tomolith.phantom.scanner._LABEL_TILE_ZYX", (9, 64, 31))
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +56,17 @@ def moved():
     return scan, *scan.render(scan.grid.box)
 
 
+@pytest.fixture(scope="module", params=[WIDE, WIDE_MOVED], ids=["still", "moved"])
+def wide(request):
+    scan = Phantom.build(PhantomSettings(**request.param), "cell0-t18")
+    assert scan.scanner.step == 2
+    return scan, *scan.render(scan.grid.box)
+
+
 @st.composite
-def boxes(draw):
-    start = draw(st.tuples(*[st.integers(0, 63)] * 3))
-    stop = [draw(st.integers(a + 1, min(a + 30, 64))) for a in start]
+def boxes(draw, side=64):
+    start = draw(st.tuples(*[st.integers(0, side - 1)] * 3))
+    stop = [draw(st.integers(a + 1, min(a + 30, side))) for a in start]
     return Box(start, (stop[0], stop[1], stop[2]))
 
 
@@ -73,6 +88,28 @@ def test_a_box_of_a_moved_scan_is_a_part_of_the_whole(box, moved):
     assert np.array_equal(image, whole_image[box.slices])
     assert np.array_equal(material, whole_material[box.slices])
     assert np.array_equal(scan.materials(box), material)
+
+
+@settings(max_examples=20, deadline=None)
+@given(box=boxes(side=63))
+def test_a_box_of_a_widely_blurred_scan_is_a_part_of_the_whole(box, wide):
+    scan, whole_image, whole_material = wide
+    image, material = scan.render(box)
+    assert np.array_equal(image, whole_image[box.slices])
+    assert np.array_equal(material, whole_material[box.slices])
+
+
+@pytest.mark.parametrize("changes", [WIDE, WIDE_MOVED], ids=["still", "moved"])
+def test_coarse_samples_of_a_wide_blur_do_not_show(changes, monkeypatch):
+    clean = {"noise": 0.0, "dtype": "uint16"}
+    scan = Phantom.build(PhantomSettings(**{**changes, **clean}), "cell0-t18")
+    box = Box((10, 0, 10), (34, 65, 50))
+    coarse = scan.render(box)[0] / 65535
+    monkeypatch.setattr("tomolith.phantom.scanner._COARSE_FROM_VOX", 99.0)
+    assert scan.scanner.step == 1
+    fine = scan.render(box)[0] / 65535
+    assert 0 < np.abs(coarse - fine).max() < 0.02
+    assert np.sqrt(np.square(coarse - fine).mean()) < (0.5 if scan.motion.is_still else 1) / 255
 
 
 @settings(max_examples=20, deadline=None)
@@ -100,7 +137,15 @@ def test_a_pulse_does_not_depend_on_the_other_scans_of_the_series(series, whole)
 def test_tiles_do_not_show(monkeypatch, request, fixture):
     found = request.getfixturevalue(fixture)
     scan, whole_image, whole_material = found[-1] if fixture == "series" else found
-    monkeypatch.setattr("tomolith.phantom.phantom._TILE_ZYX", (7, 64, 33))
+    cut_small_tiles(monkeypatch)
+    image, material = scan.render(scan.grid.box)
+    assert np.array_equal(image, whole_image)
+    assert np.array_equal(material, whole_material)
+
+
+def test_tiles_do_not_show_under_a_wide_blur(monkeypatch, wide):
+    scan, whole_image, whole_material = wide
+    cut_small_tiles(monkeypatch)
     image, material = scan.render(scan.grid.box)
     assert np.array_equal(image, whole_image)
     assert np.array_equal(material, whole_material)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tomolith.app.steps.base import Step
+from tomolith.app.steps.compare import CompareStep
+from tomolith.app.steps.ensemble import EnsembleStep
 from tomolith.app.steps.evaluate import EvaluateStep
 from tomolith.app.steps.import_ import ImportStep
 from tomolith.app.steps.measure import MeasureStep
@@ -20,9 +22,11 @@ _ORDER: tuple[Step, ...] = (
     ReconstructStep(),
     ImportStep(),
     TrainStep(),
+    EnsembleStep(),
     PredictStep(),
     EvaluateStep(),
     MeasureStep(),
+    CompareStep(),
     ReportStep(),
 )
 

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tomolith.app.recipe import only
 from tomolith.app.study import Study
 from tomolith.config import progress, settings_hash
-from tomolith.core import Box, Grid, LabelMap, Provenance, Volume
+from tomolith.core import Box, Provenance
 from tomolith.errors import InputError
-from tomolith.label.splits import SliceRange, Split
+from tomolith.label.splits import SliceRange, Split, slabs
 from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, evaluate
 from tomolith.measure.tables import write_scores
 from tomolith.store.scan import Scan
 
 NETWORK_FALLBACK = "model"
-
-
-@dataclass(frozen=True)
-class TrainingSlices:
-    """A scan with the slices that a baseline learns from."""
-
-    image: Volume
-    labels: LabelMap
-    boxes: tuple[Box, ...]
 
 
 class EvaluateStep:
@@ -115,16 +105,7 @@ def _pairs(
 
 
 def _boxes(study: Study, ranges: Sequence[SliceRange]) -> dict[str, tuple[Box, ...]]:
-    boxes: dict[str, tuple[Box, ...]] = {}
-    for r in ranges:
-        grid = study.scan(r.scan_id).grid
-        boxes[r.scan_id] = (*boxes.get(r.scan_id, ()), _slab(grid, r))
-    return boxes
-
-
-def _slab(grid: Grid, r: SliceRange) -> Box:
-    _, y, x = grid.shape_zyx
-    return Box((r.z_start, 0, 0), (r.z_stop, y, x))
+    return slabs(ranges, {r.scan_id: study.scan(r.scan_id).grid.shape_zyx for r in ranges})
 
 
 def _label_with_otsu(study: Study, split: Split, parts: dict[str, Sequence[SliceRange]]) -> None:
@@ -132,7 +113,7 @@ def _label_with_otsu(study: Study, split: Split, parts: dict[str, Sequence[Slice
 
     Without a training in this study there are no slices to fit it on, and no baseline.
     """
-    from tomolith.learn.classical.otsu import OtsuBaseline
+    from tomolith.learn.classical.otsu import OtsuBaseline, TrainingSlices
 
     learn_from = study.recipe.train.labels
     examples = []
@@ -160,7 +141,10 @@ def _otsu_provenance(scan: Scan) -> Provenance:
 
 
 def _system_name(study: Study) -> str:
-    return study.recipe.train.network.name if study.recipe.train else NETWORK_FALLBACK
+    recipe = study.recipe
+    if recipe.ensemble and recipe.predict.model == recipe.ensemble.model:
+        return recipe.ensemble.model
+    return recipe.train.network.name if recipe.train else NETWORK_FALLBACK
 
 
 def _summary(scores: Scores, systems: list[str], subsets: list[str]) -> str:

@@ -11,10 +11,10 @@ from tomolith.phantom import simulate_series
 
 
 class PhantomStep:
-    """Simulate a lithium cell through its cycle: scans, exact labels, cycler file, true numbers."""
+    """Simulate a lithium cell through its cycle, or a cathode, with labels and true numbers."""
 
     name = "phantom"
-    summary = "Simulate a lithium cell through its cycle, with exact labels."
+    summary = "Simulate a lithium cell, or a cathode, with exact labels."
     function = "tomolith.phantom:simulate_series"
     after = ()
 
@@ -34,8 +34,9 @@ class PhantomStep:
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
         """Return the simulated scans and the table of true numbers."""
-        scans = tuple(study.scan_path(scan_id) / "zarr.json" for scan_id in self.scan_ids(study))
-        if study.recipe.phantom.n_patches is not None:
+        grids = study.recipe.phantom.grids
+        scans = tuple(study.scan_path(scan_id) / "zarr.json" for scan_id in grids)
+        if any(grid.sections for grid in grids.values()):  # single patches
             return scans
         return (*scans, study.root / "phantom" / "truth.parquet")
 

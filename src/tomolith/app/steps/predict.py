@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from tomolith.app.recipe import only
 from tomolith.app.steps.base import fingerprint
+from tomolith.app.steps.ensemble import planned_ensemble
+from tomolith.app.steps.train import planned_model
 from tomolith.app.study import Study
 from tomolith.learn.settings import PredictSettings
 
@@ -20,11 +22,11 @@ class PredictStep:
     name = "predict"
     summary = "Segment whole scans, out of core."
     function = "tomolith.learn.predict:predict"
-    after = ("phantom", "reconstruct", "import", "train")
+    after = ("phantom", "reconstruct", "import", "train", "ensemble")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return the fingerprint of a model from outside the study."""
-        return () if study.recipe.train else (fingerprint(study.model_folder()),)
+        return () if _is_made_here(study) else (fingerprint(study.model_folder()),)
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
         """Return the label maps."""
@@ -45,7 +47,7 @@ class PredictStep:
         needed = 0
         for scan_id in self._scans(study):
             scan = planned[scan_id]
-            if study.recipe.train is None:
+            if not _is_made_here(study):
                 bundle.check_matches(scan.as_volume(), study.schema)
             plan = plan_prediction(scan.grid, bundle, section, dtype=scan.dtype)
             needed = max(needed, plan.projected_bytes)
@@ -74,22 +76,19 @@ class PredictStep:
         return study.chosen_scans(study.recipe.predict.scans, key="predict.scans")
 
 
+def _is_made_here(study: Study) -> bool:
+    """Tell whether a step of this recipe makes the model."""
+    sections = (study.recipe.train, study.recipe.ensemble)
+    return study.recipe.predict.model in [s.model for s in sections if s is not None]
+
+
 def _bundle(study: Study) -> ModelBundle:
     """Return the model, or where it is still to be trained one of the same size."""
     from tomolith.learn.bundle import ModelBundle
-    from tomolith.learn.networks import NETWORKS
 
-    section = study.recipe.train
-    if section is None:
+    recipe = study.recipe
+    if not _is_made_here(study):
         return ModelBundle.load(study.model_folder())
-    network = NETWORKS.build(section.network, 1, len(study.schema))
-    return ModelBundle(
-        section.network,
-        study.schema,
-        None,
-        sections=False,
-        normalisation=section.normalisation.normalisation(),
-        in_channels=1,
-        patch_px=section.patch_px,
-        weights=network.state_dict(),
-    )
+    if recipe.ensemble is not None and recipe.predict.model == recipe.ensemble.model:
+        return planned_ensemble(study)
+    return planned_model(study)

@@ -14,7 +14,17 @@ class ReportStep:
     name = "report"
     summary = "Write the report, one HTML file."
     function = "tomolith.report:write_report"
-    after = ("phantom", "reconstruct", "import", "train", "predict", "evaluate", "measure")
+    after = (
+        "phantom",
+        "reconstruct",
+        "import",
+        "train",
+        "ensemble",
+        "predict",
+        "evaluate",
+        "measure",
+        "compare",
+    )
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return the recipe's text, which the report shows."""

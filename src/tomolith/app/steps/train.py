@@ -11,6 +11,7 @@ from tomolith.errors import InputError
 from tomolith.learn.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from tomolith.learn.bundle import ModelBundle
     from tomolith.learn.examples import Example
 
 
@@ -55,6 +56,25 @@ class TrainStep:
 
     def _folder(self, study: Study) -> Path:
         return study.root / "models" / study.recipe.train.model
+
+
+def planned_model(study: Study) -> ModelBundle:
+    """Return a model of the size of the one to be trained, with random weights."""
+    from tomolith.learn.bundle import ModelBundle
+    from tomolith.learn.networks import NETWORKS
+
+    section = study.recipe.train
+    network = NETWORKS.build(section.network, 1, len(study.schema))
+    return ModelBundle(
+        section.network,
+        study.schema,
+        None,
+        sections=False,
+        normalisation=section.normalisation.normalisation(),
+        in_channels=1,
+        patch_px=section.patch_px,
+        weights=network.state_dict(),
+    )
 
 
 def training_examples(study: Study) -> list[Example]:

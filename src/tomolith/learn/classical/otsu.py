@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,20 +20,13 @@ _N_SAMPLE = 2**20
 _N_BINS = {2: 256, 3: 256, 4: 256, 5: 128, 6: 64, 7: 46, 8: 37, 9: 32, 10: 29}
 
 
-class LabelledExample(Protocol):
-    """What the baseline learns from: an image, its labels, and the boxes to learn from."""
+@dataclass(frozen=True)
+class TrainingSlices:
+    """What the baseline learns from: a scan, its labels, possibly sparse, and the boxes to use."""
 
-    @property
-    def image(self) -> Volume:
-        """The grey values."""
-
-    @property
-    def labels(self) -> LabelMap:
-        """The classes, possibly sparse."""
-
-    @property
-    def boxes(self) -> Sequence[Box]:
-        """The training slices."""
+    image: Volume
+    labels: LabelMap
+    boxes: Sequence[Box]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +89,13 @@ class OtsuBaseline:
     median_px: int = 1
 
     @classmethod
-    def fit(cls, examples: Sequence[LabelledExample], *, median_px: int = 1) -> OtsuBaseline:
+    def fit(
+        cls,
+        examples: Sequence[TrainingSlices],
+        *,
+        median_px: int = 1,
+        max_ranges: int | None = None,
+    ) -> OtsuBaseline:
         """Learn which class each grey range stands for.
 
         Parameters
@@ -105,6 +104,9 @@ class OtsuBaseline:
             Images with labels and the boxes to learn from; unlabelled voxels are ignored.
         median_px
             Side of the median filter in pixels; odd.
+        max_ranges
+            Grey ranges at most, at least 2; ``None``: as many as there are classes. With 2 it is
+            Otsu's own method, a single threshold.
 
         Raises
         ------
@@ -123,7 +125,8 @@ class OtsuBaseline:
                 mend="label some of their pixels, or train on other slices",
             )
         best, best_score = names[:1], -1.0
-        for n_ranges in range(len(names), 1, -1):  # on a tie, as many ranges as classes
+        most = len(names) if max_ranges is None else min(max_ranges, len(names))
+        for n_ranges in range(most, 1, -1):  # on a tie, as many ranges as classes
             ranges = cls(schema, names[:n_ranges], median_px)
             joint = sum(ranges._joint(example, names) for example in examples)
             classes, score = _best_classes(np.asarray(joint))
@@ -198,7 +201,7 @@ class OtsuBaseline:
                 labels[np.asarray(invalid[box.slices]) != 0] = self.schema.unlabelled
             out[box.slices] = labels
 
-    def _joint(self, example: LabelledExample, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    def _joint(self, example: TrainingSlices, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
         """Count pixels of one example: rows ranges, columns true classes."""
         thresholds = self.thresholds(example.image)
         joint = np.zeros((len(self.class_of_range), len(names)), np.int64)
@@ -285,7 +288,7 @@ def _slices(boxes: Iterable[Box]) -> Iterable[Box]:
         yield from box.tiles((1, box.stop_zyx[1], box.stop_zyx[2]))
 
 
-def _common_schema(examples: Sequence[LabelledExample]) -> ClassSchema:
+def _common_schema(examples: Sequence[TrainingSlices]) -> ClassSchema:
     if not examples:
         raise InputError("the Otsu baseline has no training slices")
     schema = examples[0].labels.schema
@@ -303,7 +306,7 @@ def _common_schema(examples: Sequence[LabelledExample]) -> ClassSchema:
     return schema
 
 
-def _present(examples: Sequence[LabelledExample], schema: ClassSchema) -> tuple[str, ...]:
+def _present(examples: Sequence[TrainingSlices], schema: ClassSchema) -> tuple[str, ...]:
     """Return the classes that occur in the boxes to learn from."""
     n_of_value = np.zeros(256, np.int64)
     for example in examples:

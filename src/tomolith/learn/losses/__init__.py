@@ -15,7 +15,10 @@ LOSSES = Registry(
         "cross_entropy": "tomolith.learn.losses.cross_entropy:CrossEntropy",
         "weighted_cross_entropy": "tomolith.learn.losses.cross_entropy:WeightedCrossEntropy",
         "balanced_cross_entropy": "tomolith.learn.losses.cross_entropy:BalancedCrossEntropy",
+        "binary_cross_entropy": ("tomolith.learn.losses.binary_cross_entropy:BinaryCrossEntropy"),
         "dice": "tomolith.learn.losses.dice:Dice",
+        "tversky": "tomolith.learn.losses.tversky:Tversky",
+        "focal_tversky": "tomolith.learn.losses.tversky:FocalTversky",
     },
     group="tomolith.losses",
 )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tomolith.config import did_you_mean
 from tomolith.errors import RecipeError
-from tomolith.learn.losses.base import IGNORE, Loss, labelled, zero_of
+from tomolith.learn.losses.base import IGNORE, Loss
 
 
 class CrossEntropy(Loss):
@@ -109,22 +109,69 @@ class WeightedCrossEntropy(Loss):
 
 
 class BalancedCrossEntropy(Loss):
-    """Cross-entropy in which all classes present in a batch count the same.
+    """Cross-entropy in which all classes that are present count the same.
 
-    The mean over present classes of the mean over their pixels.
+    ``-[β t log p + (1 - β)(1 - t) log(1 - p)]``, the mean over the labelled pixels, with
+    ``β = 1 - Σ t / n``: the share of pixels that are *not* of the second class (lithium).
+    Source: the TransforCNN paper (loss functions), after Xie & Tu, ICCV 2015.
+
+    Both classes then have the same total weight, ``2 β (1 - β)``, and a batch of one class alone
+    has none. With more classes that weight becomes ``1 - Σ s²``, of the shares *s* of the
+    classes, which is the same for two; it falls on the means over the pixels of each present
+    class, evenly.
+
+    Parameters
+    ----------
+    beta
+        ``"batch"`` or ``"image"``: where the shares are counted. A number between 0 and 1: β
+        itself, as the weight of all classes but the first, whose weight is ``1 - β``.
+    normalised
+        Divide by that total weight: batches count the same whatever their shares.
+
+    Raises
+    ------
+    ValueError
+        ``beta`` is something else.
 
     Examples
     --------
     >>> logits = torch.tensor([[[[0.0, 0.0, 0.0]], [[0.0, 0.0, 9.0]]]])
-    >>> round(float(BalancedCrossEntropy()(logits, torch.tensor([[[0, 0, 1]]]))), 4)
+    >>> target = torch.tensor([[[0, 0, 1]]])  # β is 2/3
+    >>> round(float(BalancedCrossEntropy()(logits, target)), 4)
+    0.1541
+    >>> round(float(BalancedCrossEntropy(normalised=True)(logits, target)), 4)
     0.3466
     """
 
+    def __init__(self, *, beta: float | str = "batch", normalised: bool = False) -> None:
+        super().__init__()
+        if beta not in ("batch", "image") and (isinstance(beta, str) or not 0 < beta < 1):
+            raise ValueError(f"beta is {beta!r}; it may be 'batch', 'image', or between 0 and 1")
+        self.beta, self.normalised = beta, normalised
+
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the mean over the present classes."""
-        rows, classes = labelled(logits, target)
-        if not len(classes):
-            return zero_of(logits)
-        counts = torch.bincount(classes, minlength=logits.shape[1])
-        weights = 1.0 / (counts.clamp(min=1) * (counts > 0).sum())
-        return nn.functional.cross_entropy(rows, classes, weight=weights, reduction="sum")
+        """Return the mean over the labelled pixels."""
+        known, n_classes = target != IGNORE, logits.shape[1]
+        each = nn.functional.cross_entropy(
+            logits.float(), target, ignore_index=IGNORE, reduction="none"
+        )
+        channel = target.clamp(min=0).flatten(1)
+        n_pixels = each.new_zeros(len(target), n_classes)
+        n_pixels.scatter_add_(1, channel, known.flatten(1).to(n_pixels.dtype))
+        weight = self._weights(n_pixels).gather(1, channel).view_as(each)
+        total = (each * weight * known).sum()
+        mass = (weight * known).sum() if self.normalised else known.sum()
+        return total / torch.where(mass > 0, mass, torch.ones_like(mass))
+
+    def _weights(self, n_pixels: Tensor) -> Tensor:
+        """Return the weight of each class in each image, from its pixels (B, n_classes)."""
+        if not isinstance(self.beta, str):
+            weights = torch.full_like(n_pixels, self.beta)
+            weights[:, 0] = 1 - self.beta
+            return weights
+        if self.beta == "batch":
+            n_pixels = n_pixels.sum(0, keepdim=True).expand_as(n_pixels)
+        shares = n_pixels / n_pixels.sum(1, keepdim=True).clamp(min=1)
+        present = (shares > 0).sum(1, keepdim=True).clamp(min=1)
+        total = 1.0 if self.normalised else 1 - (shares**2).sum(1, keepdim=True)
+        return total / (present * shares.clamp(min=1e-12)) * (shares > 0)

@@ -1,0 +1,90 @@
+"""The step ``compare``: several systems on the same slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tomolith.app.recipe import only
+from tomolith.app.study import Study
+from tomolith.config import settings_hash
+from tomolith.errors import InputError
+from tomolith.learn.comparison.settings import CompareSettings, Run
+from tomolith.learn.settings import TrainSettings
+
+
+class CompareStep:
+    """Train several systems and compare them on held-out slices."""
+
+    name = "compare"
+    summary = "Train several systems and compare them on held-out slices."
+    function = "tomolith.learn.comparison.compare:compare"
+    after = ("phantom", "reconstruct", "import")
+
+    def inputs(self, study: Study) -> tuple[str, ...]:
+        """Return the hash of what the section takes over from other sections."""
+        return (settings_hash(_base(study), *_names(study)),)
+
+    def outputs(self, study: Study) -> tuple[Path, ...]:
+        """Return the tables, and the row of every run."""
+        tables = tuple(study.measurements / f"compare.{end}" for end in ("parquet", "csv", "json"))
+        rows = (study.root / "models" / run.name / "compare.json" for run in _runs(study))
+        return (*tables, *rows)
+
+    def describe(self, study: Study) -> tuple[str, ...]:
+        """Say what would be trained."""
+        labels, truth = _names(study)
+        names = ", ".join(run.name for run in _runs(study))
+        return (f"{names}; learns from '{labels}', scored against '{truth}'",)
+
+    def run(self, study: Study) -> str:
+        """Finish every run; write the table and the figures."""
+        from tomolith.learn.comparison.compare import compare
+        from tomolith.report.comparison import write_figures
+
+        section = study.recipe.compare
+        labels, truth = _names(study)
+        chosen = study.chosen_scans(section.scans, key="compare.scans")
+        rows = compare(
+            [study.scan(scan_id) for scan_id in chosen],
+            only(CompareSettings, section),
+            study.root,
+            schema=study.schema,
+            base=_base(study),
+            labels=labels,
+            truth=truth,
+        )
+        write_figures(study.root)
+        means = {
+            row.system: row.value
+            for row in rows
+            if (row.seed, row.quantity, row.convention, row.class_name)
+            == ("all", "iou", "pooled", "")
+            and row.value is not None
+        }
+        best = sorted(means, key=lambda system: -means[system])
+        return "mean IoU: " + ", ".join(f"{system} {means[system]:.3f}" for system in best)
+
+
+def _runs(study: Study) -> tuple[Run, ...]:
+    runs = study.recipe.compare.runs(_base(study))
+    own = study.recipe.train.model if study.recipe.train else None
+    for run in runs:
+        if run.name == own:
+            raise InputError(
+                f"'compare' and 'train' would both write the model '{own}'",
+                where=study.recipe_path,
+                mend="call the system, or 'train.model', something else",
+            )
+    return runs
+
+
+def _base(study: Study) -> TrainSettings:
+    train = study.recipe.train
+    return only(TrainSettings, train) if train else TrainSettings()
+
+
+def _names(study: Study) -> tuple[str, str]:
+    """Return the label maps that are learnt from and scored against."""
+    section, recipe = study.recipe.compare, study.recipe
+    labels = section.labels or (recipe.train.labels if recipe.train else "truth")
+    return labels, section.truth or (recipe.evaluate.truth if recipe.evaluate else "truth")

@@ -1,0 +1,1 @@
+"""Several segmentation systems trained, scored and timed on the same slices."""

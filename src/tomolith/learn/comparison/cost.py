@@ -1,0 +1,43 @@
+"""How large a network is, and how much it computes."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of trained numbers of a network.
+
+    Examples
+    --------
+    >>> count_parameters(nn.Conv2d(1, 2, 3))
+    20
+    """
+    return sum(p.numel() for p in network.parameters())
+
+
+def count_flops(network: nn.Module, patch_px: int) -> int:
+    """Return the floating-point operations for one patch (1, C, patch_px, patch_px).
+
+    Convolutions, matrix products and attention count, a multiplication and an addition as two;
+    nothing is computed, only shapes are followed.
+
+    Source: ``torch.utils.flop_counter``. It does not know the fused attention of the CPU, so
+    attention is taken apart into its matrix products.
+
+    Examples
+    --------
+    >>> count_flops(nn.Conv2d(1, 2, 3, padding=1), 8) == 8 * 8 * 2 * 9 * 2
+    True
+    """
+    shadow = copy.deepcopy(network).to("meta").eval()
+    channels = int(getattr(network, "in_channels", 1))
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        shadow(torch.zeros(1, channels, patch_px, patch_px, device="meta"))
+    return int(counter.get_total_flops())

@@ -1,0 +1,336 @@
+"""Settings of the step ``compare``; free of torch, so that a check starts quickly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from tomolith.config import Component, Settings, did_you_mean, parse_settings
+from tomolith.errors import RecipeError
+from tomolith.learn.ensemble_settings import EnsembleSettings
+from tomolith.learn.networks import NETWORKS
+from tomolith.learn.settings import PredictSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from tomolith.learn.classical.forest import ForestSettings
+
+CLASSICAL = ("otsu", "multi_otsu", "random_forest")
+ENSEMBLE = "ensemble"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# these decide what is learnt from and tested on, and so must be the same for all systems
+_COMMON = ("split", "network", "seed")
+
+
+class SystemSettings(Settings):
+    """One system of a comparison; in a recipe also its name alone.
+
+    Parameters
+    ----------
+    name
+        What it is called; a registered name needs no ``method``.
+    method
+        A registered network, ``otsu``, ``multi_otsu``, ``random_forest``, or ``ensemble`` of
+        systems named before it; a name, or a mapping of the name and its options.
+    train
+        Keys of the section ``train`` that this system has otherwise; each replaces the whole key.
+    seeds
+        One training each; ``None``: those of the comparison.
+
+    Examples
+    --------
+    >>> SystemSettings.model_validate("unet").component.name
+    'unet'
+    >>> mean = {"name": "ensemble", "members": ["unet", "transforcnn"]}
+    >>> SystemSettings.model_validate({"name": "e-net", "method": mean}).members
+    ('unet', 'transforcnn')
+    """
+
+    name: str
+    method: Component | None = None
+    train: dict[str, Any] = Field(default_factory=dict)
+    seeds: tuple[int, ...] | None = Field(None, min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("name")
+    @classmethod
+    def _fits_a_folder(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError("letters, digits, '-' and '_'")
+        return value
+
+    @property
+    def component(self) -> Component:
+        """The method, by default that of the system's own name."""
+        return self.method or Component(name=self.name)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of the systems that it averages; empty where it is no ensemble."""
+        if self.component.name != ENSEMBLE:
+            return ()
+        return tuple(str(m) for m in self.component.options.get("members", ()))
+
+    @property
+    def has_chance(self) -> bool:
+        """Whether another seed gives another result."""
+        return self.component.name not in ("otsu", "multi_otsu")
+
+
+class TimingSettings(Settings):
+    """How latency is measured.
+
+    Parameters
+    ----------
+    patch_px
+        Side of the patches; raised to the next multiple of a network's divisor.
+    max_batch
+        Largest batch tried, doubling from 1.
+    seconds
+        Time measured for each batch size, after a warm-up.
+    rounds
+        So many times all systems are measured, one after the other; the fastest round counts.
+
+    Examples
+    --------
+    >>> TimingSettings().patch_px
+    128
+    """
+
+    patch_px: int = Field(128, ge=8)
+    max_batch: int = Field(32, ge=1)
+    seconds: float = Field(1.0, gt=0)
+    rounds: int = Field(2, ge=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training (or fit) of one system.
+
+    Parameters
+    ----------
+    system
+        Name of the system.
+    seed
+        ``None`` where there is no chance in it.
+    method
+        The network or classical method, with options.
+    train
+        All settings of its training.
+    members
+        Runs that it averages, by name.
+    """
+
+    system: str
+    seed: int | None
+    method: Component
+    train: TrainSettings
+    members: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the run: of its folder under ``models/``, and part of its label map's."""
+        return self.system if self.seed is None else f"{self.system}-s{self.seed}"
+
+    @property
+    def labels(self) -> str:
+        """Name of its label map."""
+        return f"compare-{self.name}"
+
+    @property
+    def is_classical(self) -> bool:
+        """Whether it is fitted anew where it is needed, and has no weights."""
+        return self.method.name in CLASSICAL
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it averages other runs."""
+        return self.method.name == ENSEMBLE
+
+
+def _usual() -> tuple[SystemSettings, ...]:
+    return tuple(SystemSettings(name=name) for name in ("unet", "transforcnn", "otsu"))
+
+
+class CompareSettings(Settings):
+    """Which systems are compared, and how.
+
+    Parameters
+    ----------
+    systems
+        See :class:`SystemSettings`.
+    seeds
+        Trainings of each system, unless it names its own. Three give a mean with its standard
+        deviation.
+    train
+        Keys of the section ``train`` that differ for all systems.
+    patch_px
+        Side in pixels of the patches of the mean over patches.
+    timing
+        How latency is measured.
+    backend, precision, device, threads
+        As in the section ``predict``; for the labels and for the latency.
+    n_samples
+        Test slices that are pictured side by side with the truth.
+
+    Examples
+    --------
+    >>> settings = CompareSettings(systems=["unet", "otsu"], seeds=[0, 1])
+    >>> [run.name for run in settings.runs(TrainSettings())]
+    ['unet-s0', 'unet-s1', 'otsu']
+    """
+
+    systems: tuple[SystemSettings, ...] = Field(default_factory=_usual, min_length=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    train: dict[str, Any] = Field(default_factory=dict)
+    patch_px: int = Field(128, ge=1)
+    timing: TimingSettings = TimingSettings()
+    backend: Literal["auto", "torch", "openvino"] = "auto"
+    precision: Literal["auto", "fp32", "mixed", "bf16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(None, ge=1)
+    n_samples: int = Field(3, ge=0, le=20)
+
+    @model_validator(mode="after")
+    def _systems_fit(self) -> CompareSettings:
+        known: dict[str, tuple[int, ...]] = {}
+        for system in self.systems:
+            if system.name in known:
+                raise ValueError(f"two systems are called '{system.name}'")
+            _check_members(system, known, self.seeds)
+            own = sorted(system.train.keys() & set(_COMMON))
+            if own:
+                raise ValueError(
+                    f"'{system.name}' has its own '{own[0]}'; the network is its 'method', 'seeds' "
+                    "stand beside it, and the split under 'compare.train'"
+                )
+            known[system.name] = self._seeds_of(system)
+        return self
+
+    def _seeds_of(self, system: SystemSettings) -> tuple[int, ...]:
+        return (system.seeds or self.seeds) if system.has_chance else ()
+
+    @property
+    def predict(self) -> PredictSettings:
+        """The settings that a network is run with."""
+        return PredictSettings(
+            backend=self.backend,
+            precision=self.precision,
+            device=self.device,
+            threads=self.threads,
+        )
+
+    def common(self, base: TrainSettings) -> TrainSettings:
+        """Return the settings of training that all systems share.
+
+        Raises
+        ------
+        RecipeError
+            A key of ``train`` is unknown, or its value not acceptable.
+        """
+        return _changed(base, self.train, where="compare.train")
+
+    def runs(self, base: TrainSettings) -> tuple[Run, ...]:
+        """Return every training, in order; ``base`` is what ``train`` changes.
+
+        Raises
+        ------
+        RecipeError
+            A method, an option or a key of ``train`` is unknown, or a value not acceptable.
+        """
+        common = self.common(base)
+        found: list[Run] = []
+        for system in self.systems:
+            where = f"compare.systems, '{system.name}'"
+            method = system.component
+            _check_method(method, where)
+            settings = _changed(common, system.train, where=f"{where}.train")
+            for seed in self._seeds_of(system) or (None,):
+                changes: dict[str, Any] = {"seed": settings.seed if seed is None else seed}
+                if method.name not in (*CLASSICAL, ENSEMBLE):
+                    changes["network"] = method
+                members = tuple(f"{member}-s{seed}" for member in system.members)
+                train = settings.model_copy(update=changes)
+                found.append(Run(system.name, seed, method, train, members))
+        return tuple(found)
+
+
+def _check_members(
+    system: SystemSettings, known: Mapping[str, Sequence[int]], seeds: Sequence[int]
+) -> None:
+    """Refuse an ensemble of what is not there, or has no chance, or has other seeds."""
+    if system.component.name != ENSEMBLE:
+        return
+    if len(system.members) < 2:
+        raise ValueError(f"'{system.name}' needs 'members': two or more systems named before it")
+    for member in system.members:
+        missing = [s for s in system.seeds or seeds if s not in known.get(member, ())]
+        if member not in known:
+            raise ValueError(
+                f"'{system.name}' has the member '{member}', which no system before it is called; "
+                f"{did_you_mean(member, known)}"
+            )
+        if missing:
+            raise ValueError(
+                f"'{system.name}' has the seed {missing[0]}, which its member '{member}' has not"
+            )
+
+
+def _check_method(method: Component, where: str) -> None:
+    names = {*CLASSICAL, ENSEMBLE, *NETWORKS.names()}
+    if method.name not in names:
+        raise RecipeError(
+            f"unknown system '{method.name}'",
+            expected=f"one of {', '.join(sorted(names))}",
+            where=where,
+            mend=did_you_mean(method.name, names),
+        )
+    if method.name in CLASSICAL:
+        classical_options(method, where=where)
+    if method.name == ENSEMBLE:
+        ensemble_options(method, where=where)
+
+
+class OtsuOptions(Settings):
+    """Options of ``otsu`` and ``multi_otsu``.
+
+    Parameters
+    ----------
+    median_px
+        Side of the median filter that goes before; 1 for none.
+
+    Examples
+    --------
+    >>> OtsuOptions().median_px
+    3
+    """
+
+    median_px: int = Field(3, ge=1)
+
+
+def ensemble_options(method: Component, *, where: str = "compare.systems") -> EnsembleSettings:
+    """Return the options of an ensemble; ``RecipeError`` where one is wrong."""
+    return parse_settings(EnsembleSettings, method.options, where=where)
+
+
+def classical_options(
+    method: Component, *, where: str = "compare.systems"
+) -> OtsuOptions | ForestSettings:
+    """Return the options of a classical method; ``RecipeError`` where one is wrong."""
+    from tomolith.learn.classical.forest import ForestSettings  # takes half a second
+
+    if method.name == "random_forest":
+        return parse_settings(ForestSettings, method.options, where=where)
+    return parse_settings(OtsuOptions, method.options, where=where)
+
+
+def _changed(base: TrainSettings, changes: Mapping[str, Any], *, where: str) -> TrainSettings:
+    values = {name: getattr(base, name) for name in TrainSettings.model_fields}
+    return parse_settings(TrainSettings, {**values, **changes}, where=where)

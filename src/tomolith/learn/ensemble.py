@@ -1,0 +1,284 @@
+"""Trained models made into one: the weighted mean of their probabilities (E-Net)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tomolith.config import Component, settings_hash
+from tomolith.core import Provenance
+from tomolith.errors import InputError, MismatchError
+from tomolith.label.splits import Split
+from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.calibration import slices_temperature
+from tomolith.learn.device import make_fabric, torch_threads
+from tomolith.learn.ensemble_settings import EnsembleSettings
+from tomolith.learn.examples import Example, SliceCache, channel_table, normalise_slice
+from tomolith.learn.losses.cross_entropy import CrossEntropy
+from tomolith.learn.networks.ensemble import Ensemble, MembersApart
+from tomolith.learn.settings import TrainSettings
+from tomolith.learn.validation import slice_logits, spread, validate
+from tomolith.learn.weight_search import SearchResult, Slice, search_weights
+from tomolith.store.atomic import write_text
+
+__all__ = ["EnsembleResult", "ensemble", "join_models"]
+
+_BATCH = 4
+_CACHE_BYTES = 2**28
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleResult:
+    """What making an ensemble gave.
+
+    Parameters
+    ----------
+    bundle
+        The ensemble; also stored.
+    weights
+        Of each member that was given, with sum 1; a member of weight 0 is not in the bundle.
+    search
+        How the weights were found; ``None`` where they were given.
+    """
+
+    bundle: ModelBundle
+    weights: tuple[float, ...]
+    search: SearchResult | None
+
+
+def join_models(members: Sequence[ModelBundle], weights: Sequence[float]) -> ModelBundle:
+    """Return one bundle that gives the weighted mean of the members' probabilities.
+
+    Members of weight 0 are left out; the temperatures of the members are not used.
+
+    Raises
+    ------
+    InputError
+        Not one weight for each member, a negative one, or all are 0.
+    MismatchError
+        The members differ in classes, voxel size, normalisation, channels or patch size.
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS, Normalisation
+    >>> from tomolith.learn.networks import NETWORKS
+    >>> unet = Component(name="unet", options={"channels": 2, "depth": 2})
+    >>> weights = NETWORKS.build(unet, 1, 2).state_dict()
+    >>> member = ModelBundle(
+    ...     unet, PRESETS["li-binary"], None, False, Normalisation(), 1, 16, weights=weights
+    ... )
+    >>> join_models([member, member], [1, 3]).network.options["weights"]
+    [0.25, 0.75]
+    """
+    if len(members) != len(weights) or not any(weights) or min(weights) < 0:
+        raise InputError(
+            f"{len(members)} members and the weights {list(weights)}",
+            expected="a weight of at least 0 for each member, and one above 0",
+            where="ensemble.weights",
+        )
+    _check_alike(members)
+    kept = [(m, float(w) / sum(weights)) for m, w in zip(members, weights, strict=True) if w > 0]
+    network = Component(
+        name="ensemble",
+        options={
+            "members": [{"name": m.network.name, **m.network.options} for m, _ in kept],
+            "weights": [weight for _, weight in kept],
+        },
+    )
+    tensors = {
+        f"members.{i}.{name}": tensor
+        for i, (member, _) in enumerate(kept)
+        for name, tensor in member.weights.items()
+    }
+    return replace(
+        kept[0][0],
+        network=network,
+        weights=tensors,
+        settings=kept[0][0].settings.model_copy(update={"network": network}),
+        scores={},
+        temperature=1.0,
+        provenance=Provenance.now(
+            "ensemble",
+            inputs=tuple(f"model {member.fingerprint}" for member, _ in kept),
+            settings_hash=settings_hash(network),
+        ),
+    )
+
+
+def ensemble(
+    members: Sequence[ModelBundle],
+    settings: EnsembleSettings,
+    folder: Path,
+    *,
+    examples: Sequence[Example] = (),
+    splits: Sequence[Split] = (),
+) -> EnsembleResult:
+    """Make an ensemble of trained models, and store it as a model.
+
+    With labelled scans the weights may be searched, and in any case the ensemble is scored and
+    its temperature fitted, on the validation slices of its members.
+
+    Parameters
+    ----------
+    members
+        The trained models, in the order of ``settings.members``.
+    settings
+        The weights, or what they shall be best at.
+    folder
+        Where the ensemble is stored.
+    examples
+        The scans that the members were trained on.
+    splits
+        The split of each member; all must be the same.
+
+    Raises
+    ------
+    InputError
+        Weights are to be searched and there are no validation slices.
+    MismatchError
+        The members do not fit together, or were trained on different slices.
+    IntegrityError
+        The weights of a member are damaged.
+    DiskError
+        ``folder`` cannot be written.
+    """
+    _check_alike(members)
+    places = _validation_places(settings.members, examples, splits)
+    if settings.search is not None and not places:
+        raise InputError(
+            "there are no validation slices to search the weights on",
+            where="ensemble.search",
+            mend="add 'train:' with the split of the members, or give 'weights'",
+        )
+    weights, found = settings.member_weights, None
+    with torch_threads(settings.threads):
+        if places:
+            slices = _ValidationSlices(examples, places, members[0], settings)
+            if settings.search is not None:
+                found = slices.search(members)
+                weights = found.weights
+            bundle = slices.finish(join_models(members, weights))
+        else:
+            bundle = join_models(members, weights)
+    if splits:
+        write_text(folder / "split.json", json.dumps(splits[0].to_dict(), indent=1))
+    bundle.save(folder)
+    return EnsembleResult(bundle, tuple(w / sum(weights) for w in weights), found)
+
+
+class _ValidationSlices:
+    """The validation slices, and what is found on them."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        places: Sequence[tuple[int, int]],
+        like: ModelBundle,
+        settings: EnsembleSettings,
+    ) -> None:
+        self._examples, self._places, self._goal = examples, places, settings.search
+        self._cache = SliceCache(examples, like.schema, _CACHE_BYTES)
+        self._normalisation, self._patch_px = like.normalisation, like.patch_px
+        train = TrainSettings(device=settings.device, precision="fp32")
+        self._device = make_fabric(train).device
+        self._table = channel_table(like.schema)
+
+    def search(self, members: Sequence[ModelBundle]) -> SearchResult:
+        """Return the best weights of the members."""
+        network = join_models(members, [1.0] * len(members)).build_network()
+        assert isinstance(network, Ensemble)
+        assert self._goal is not None
+        forward = self._forward(MembersApart(network))
+        n = len(members)
+
+        def slices() -> Iterator[Slice]:
+            for example, z in self._places:
+                grey, labels = self._cache.read(example, z)
+                image = normalise_slice(grey, self._examples[example], z, self._normalisation)
+                logits = slice_logits(forward, image, patch_px=self._patch_px, batch=_BATCH)
+                yield logits.reshape(n, -1, *image.shape), self._table[labels]
+
+        return search_weights(slices, n, goal=self._goal, n_slices=len(self._places))
+
+    def finish(self, bundle: ModelBundle) -> ModelBundle:
+        """Return the bundle with its scores and its temperature."""
+        forward = self._forward(bundle.build_network())
+        common: dict[str, Any] = {
+            "examples": self._examples,
+            "cache": self._cache,
+            "normalisation": self._normalisation,
+            "patch_px": self._patch_px,
+            "batch": _BATCH,
+        }
+        scores = validate(forward, CrossEntropy(), self._places, **common)
+        named = {f"validation_iou_{name}": value for name, value in scores.iou.items()}
+        return replace(
+            bundle,
+            scores={"validation_iou": scores.mean_iou, **named},
+            temperature=slices_temperature(forward, self._places, **common),
+        )
+
+    def _forward(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        module = network.eval().to(self._device, memory_format=torch.channels_last)
+
+        def forward(image: Tensor) -> Tensor:
+            given = image.to(self._device, memory_format=torch.channels_last)
+            logits: Tensor = module(given)
+            return logits
+
+        return forward
+
+
+def _validation_places(
+    names: Sequence[str], examples: Sequence[Example], splits: Sequence[Split]
+) -> list[tuple[int, int]]:
+    for name, split in zip(names[1:], splits[1:], strict=False):
+        if split != splits[0]:
+            raise MismatchError(
+                f"'{name}' was trained and validated on other slices than '{names[0]}'",
+                expected="one split for all members",
+                where="ensemble.members",
+                mend="train all members with the same 'train.split', scans and labels",
+            )
+    if not splits:
+        return []
+    numbers = {e.scan_id: i for i, e in enumerate(examples)}
+    ranges = [r for r in splits[0].validation if r.scan_id in numbers]
+    return spread([(numbers[r.scan_id], z) for r in ranges for z in range(r.z_start, r.z_stop)])
+
+
+def _check_alike(members: Sequence[ModelBundle]) -> None:
+    """Refuse members that cannot see the same patches or do not mean the same classes."""
+    first, want = members[0], _facts(members[0])
+    for i, member in enumerate(members[1:], start=1):
+        rows = [
+            f"    {name}: {want[name]}, and {value}"
+            for name, value in _facts(member).items()
+            if value != want[name]
+        ]
+        if rows:
+            raise MismatchError(
+                f"member {i} ({member.network.name}) does not fit the first one "
+                f"({first.network.name})\n" + "\n".join(rows),
+                expected="models of one kind of scan",
+                where="ensemble.members",
+                mend="train the members with the same settings but for the network",
+            )
+
+
+def _facts(bundle: ModelBundle) -> dict[str, str]:
+    size = bundle.voxel_size_um
+    return {
+        "classes": ", ".join(f"{c.name}={c.value}" for c in bundle.schema.classes),
+        "voxel size": "unknown" if size is None else " × ".join(f"{v:g}" for v in size) + " µm",
+        "sections": str(bundle.sections),
+        "normalisation": str(bundle.normalisation),
+        "channels": str(bundle.in_channels),
+        "patch_px": str(bundle.patch_px),
+    }

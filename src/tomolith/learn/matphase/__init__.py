@@ -1,0 +1,1 @@
+"""Training of MatPhase: its stages, the curriculum over pixels, and abstention."""

@@ -1,0 +1,107 @@
+"""The weighted mean of several networks: E-Net of the TransforCNN paper."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tomolith.config import Component
+from tomolith.learn.networks import NETWORKS
+from tomolith.learn.networks.blocks import check_counts, check_input
+
+Member = str | Mapping[str, Any]
+
+
+class Ensemble(nn.Module):
+    """E-Net: the weighted mean of the probabilities of several networks, in one pass.
+
+    ``logits = log(sum_i w_i softmax(logits_i))``, so that their softmax is the weighted mean.
+    Source: E-Net of the TransforCNN paper (Methods), 0.2 U-Net + 0.8 TransforCNN.
+
+    Parameters
+    ----------
+    in_channels, n_classes
+        Channels of the input, and of the logits.
+    members
+        The networks: names, or mappings of a name and its options.
+    weights
+        One for each member, above 0; they are divided by their sum.
+
+    Raises
+    ------
+    ValueError
+        No member, another number of weights than of members, or a weight that is not above 0.
+    InputError
+        On a call: sides that are not multiples of ``divisor``, the least that suits all members.
+
+    Examples
+    --------
+    >>> net = Ensemble(1, 3, members=[{"name": "unet", "depth": 2}, "transforcnn"])
+    >>> net(torch.zeros(1, 1, 64, 96)).exp().sum(dim=1).allclose(torch.ones(1, 64, 96))
+    True
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        n_classes: int,
+        *,
+        members: Sequence[Member] = ("unet", "transforcnn"),
+        weights: Sequence[float] = (0.2, 0.8),
+    ) -> None:
+        super().__init__()
+        check_counts(in_channels, n_classes)
+        if not members or len(weights) != len(members) or not all(w > 0 for w in weights):
+            raise ValueError(
+                f"{len(members)} members have the weights {list(weights)}; "
+                "each member needs one above 0"
+            )
+        self.in_channels, self.n_classes = in_channels, n_classes
+        self.weights = tuple(float(w) / math.fsum(weights) for w in weights)
+        self.members = nn.ModuleList(
+            NETWORKS.build(Component.model_validate(member), in_channels, n_classes)
+            for member in members
+        )
+        self.divisor = math.lcm(*(int(member.divisor) for member in self.members))
+        self.context_px = max(int(member.context_px) for member in self.members)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits (B, n_classes, H, W) of ``image`` (B, in_channels, H, W)."""
+        parts = [
+            own + math.log(weight)
+            for own, weight in zip(self.of_members(image), self.weights, strict=True)
+        ]
+        # logsumexp, term by term: OpenVINO cannot take a stack of members
+        highest = functools.reduce(torch.maximum, parts)
+        total = sum((part - highest).exp() for part in parts)
+        return highest + torch.as_tensor(total).log()
+
+    def of_members(self, image: Tensor) -> list[Tensor]:
+        """Return the log-probabilities (B, n_classes, H, W) of each member, normalised."""
+        check_input(image, in_channels=self.in_channels, divisor=self.divisor)
+        # in fp32: half precision would round small probabilities away
+        return [nn.functional.log_softmax(member(image).float(), dim=1) for member in self.members]
+
+
+class MembersApart(nn.Module):
+    """Gives the log-probabilities of every member, one after another along the channels.
+
+    Examples
+    --------
+    >>> net = Ensemble(1, 3, members=["unet", "unet"], weights=[1, 1])
+    >>> MembersApart(net)(torch.zeros(2, 1, 32, 32)).shape
+    torch.Size([2, 6, 32, 32])
+    """
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        super().__init__()
+        self.ensemble = ensemble
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return log-probabilities (B, members * n_classes, H, W)."""
+        return torch.cat(self.ensemble.of_members(image), dim=1)

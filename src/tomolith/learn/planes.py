@@ -1,0 +1,137 @@
+"""Planes in which a volume is predicted slice by slice, each with a patch grid of its own.
+
+In the plane ``xz`` a slice is what has one y, its rows run along z and its columns along x. All
+patch grids are anchored at the origin of the volume, so labels do not depend on blocks here
+either. Source: batteryNET (Huang et al.) predicts in-plane and cross-sectional slices; their mean
+is our choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from tomolith.blocks import PatchGrid
+from tomolith.core import Box, Grid
+from tomolith.core.box import Triple
+from tomolith.errors import InputError
+
+TOLERANCE_FRAC = 0.01
+
+# axes of the volume (z, y, x) that are slice, row and column
+_AXES = MappingProxyType({"xy": (0, 1, 2), "xz": (1, 0, 2), "yz": (2, 0, 1)})
+
+
+@dataclass(frozen=True, slots=True)
+class PlanePatches:
+    """The patches of one plane.
+
+    Parameters
+    ----------
+    name
+        ``"xy"``, ``"xz"`` or ``"yz"``.
+    patches
+        The patch grid of the turned volume: axes (slice, row, column).
+
+    Examples
+    --------
+    >>> plane = PlanePatches.of("xz", (4, 9, 6), patch_px=4, overlap_frac=0.0)
+    >>> plane.patches.shape_zyx, plane.halo_zyx
+    ((9, 4, 6), (3, 0, 3))
+    >>> plane.turn(Box((0, 1, 2), (3, 4, 5))).start_zyx
+    (1, 0, 2)
+    """
+
+    name: str
+    patches: PatchGrid
+
+    @classmethod
+    def of(
+        cls, name: str, shape_zyx: Triple, *, patch_px: int, overlap_frac: float
+    ) -> PlanePatches:
+        """Return square patches in the plane ``name`` of a volume of ``shape_zyx``."""
+        shape = _permuted(shape_zyx, _AXES[name])
+        return cls(name, PatchGrid(shape, (1, patch_px, patch_px), overlap_frac))
+
+    @property
+    def axes(self) -> Triple:
+        """Axes of the volume that are slice, row and column."""
+        return _AXES[self.name]
+
+    @property
+    def halo_zyx(self) -> Triple:
+        """How far beyond a box of the volume the patches that meet it can reach."""
+        return self._back(self.patches.halo_zyx)
+
+    def turn(self, box: Box) -> Box:
+        """Return a box of the volume in (slice, row, column)."""
+        return Box(_permuted(box.start_zyx, self.axes), _permuted(box.stop_zyx, self.axes))
+
+    def turn_back(self, box: Box) -> Box:
+        """Return a box in (slice, row, column) in the axes of the volume."""
+        return Box(self._back(box.start_zyx), self._back(box.stop_zyx))
+
+    def read_box(self, box: Box) -> Box:
+        """Return the voxels of the volume that the patches meeting ``box`` need."""
+        return self.turn_back(self.patches.read_box(self.turn(box)))
+
+    def _back(self, values: Triple) -> Triple:
+        return _permuted(values, _inverse(self.axes))
+
+
+def check_planes(planes: tuple[str, ...], grid: Grid) -> None:
+    """Refuse planes across the slices where voxels are not cubes.
+
+    Raises
+    ------
+    InputError
+        The scan holds sections, or its voxel size is unknown or differs between the axes by more
+        than 1 %.
+
+    Examples
+    --------
+    >>> check_planes(("xy", "xz"), Grid((9, 9, 9), (2.0, 1.0, 1.0)))
+    Traceback (most recent call last):
+    ...
+    tomolith.errors.InputError: the planes xz need voxels of equal sides
+      expected: one voxel size along z, y and x, not 2 × 1 × 1 µm
+      where:    predict.planes
+      to mend:  set 'planes: [xy]', or resample the scan
+    """
+    across = [name for name in planes if name != "xy"]
+    if not across:
+        return
+    size = grid.voxel_size_um
+    equal = size is not None and max(size) <= min(size) * (1 + TOLERANCE_FRAC)
+    if equal and not grid.sections:
+        return
+    found = "an unknown one" if size is None else " × ".join(f"{v:g}" for v in size) + " µm"
+    raise InputError(
+        f"the planes {', '.join(across)} need voxels of equal sides",
+        expected="a volume, not sections"
+        if grid.sections
+        else f"one voxel size along z, y and x, not {found}",
+        where="predict.planes",
+        mend="set 'planes: [xy]', or resample the scan",
+    )
+
+
+def union(boxes: list[Box]) -> Box:
+    """Return the smallest box that holds all ``boxes``.
+
+    Examples
+    --------
+    >>> union([Box((0, 1, 1), (1, 2, 2)), Box((0, 0, 1), (1, 2, 4))])
+    Box(start_zyx=(0, 0, 1), stop_zyx=(1, 2, 4))
+    """
+    z0, y0, x0 = (min(b.start_zyx[a] for b in boxes) for a in range(3))
+    z1, y1, x1 = (max(b.stop_zyx[a] for b in boxes) for a in range(3))
+    return Box((z0, y0, x0), (z1, y1, x1))
+
+
+def _permuted(values: Triple, axes: Triple) -> Triple:
+    return values[axes[0]], values[axes[1]], values[axes[2]]
+
+
+def _inverse(axes: Triple) -> Triple:
+    return axes.index(0), axes.index(1), axes.index(2)

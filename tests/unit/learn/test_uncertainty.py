@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from predict_helpers import SCHEMA, small_bundle, small_image, small_scan, small_settings
+from tomolith.config import Component
+from tomolith.core import Grid, IntensityStats, Provenance
+from tomolith.errors import InputError
+from tomolith.learn.backends import build_backend
+from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.ensemble import join_models
+from tomolith.learn.networks import NETWORKS
+from tomolith.learn.predict import plan_prediction, predict
+from tomolith.learn.uncertainty import build_predictor, choose_masks, with_fixed_dropout
+from tomolith.store.layout import Layout
+from tomolith.store.scan import Scan
+
+SHAPE = (3, 70, 90)
+N = len(SCHEMA)
+
+
+def labels_of(scan, name):
+    return scan.labels(name).read(scan.grid.box)
+
+
+def shares_of(channels):
+    return np.exp(channels[:, :N]) / np.exp(channels[:, :N]).sum(axis=1, keepdims=True)
+
+
+def noise(n=4, side=32, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, 1, side, side)).astype(np.float32)
+
+
+def dropping(p=0.5, network="unet"):
+    """Return a bundle whose network has dropout, with the weights of one that has none."""
+    bundle = small_bundle(network)
+    options = {**bundle.network.options, "dropout": p}
+    return replace(bundle, network=Component(name=network, options=options))
+
+
+def pointwise():
+    """Return a network that sees single pixels, and so no flip."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 8, 1), nn.ReLU(), nn.Conv2d(8, N, 1)).eval()
+
+
+def run(network, batch, **changes):
+    settings = small_settings(precision="fp32", **changes)
+    return build_predictor(network, batch.shape, settings).logits(batch)
+
+
+def test_flips_of_a_symmetric_network_change_nothing():
+    batch, network = noise(), pointwise()
+    found = run(network, batch, flips=True, mutual_information=True)
+    plain = run(network, batch)
+    np.testing.assert_allclose(shares_of(found), shares_of(plain), atol=1e-5)
+    assert abs(found[:, N]).max() < 1e-5
+
+
+def test_flips_are_the_mean_of_four_predictions():
+    batch, network = noise(), small_bundle().build_network()
+    backend = build_backend(network, batch.shape, small_settings(precision="fp32"))
+    each = []
+    for axes in ((), (2,), (3,), (2, 3)):
+        logits = backend.logits(np.ascontiguousarray(np.flip(batch, axes)))
+        each.append(shares_of(np.flip(logits, axes)))
+    found = run(network, batch, flips=True, mutual_information=True)
+    np.testing.assert_allclose(shares_of(found), np.mean(each, axis=0), atol=1e-5)
+
+    def entropy(p):
+        return -(p * np.log(p)).sum(axis=1)
+
+    gain = entropy(np.mean(each, axis=0)) - np.mean([entropy(p) for p in each], axis=0)
+    np.testing.assert_allclose(found[:, N], gain / np.log(N), atol=1e-5)
+    assert found[:, N].max() > 1e-4
+
+
+def test_flipping_the_image_flips_what_flips_predict():
+    batch, network = noise(), small_bundle().build_network()
+    found = run(network, batch, flips=True)
+    mirrored = run(network, np.ascontiguousarray(batch[..., ::-1]), flips=True)
+    np.testing.assert_allclose(mirrored[..., ::-1], found, atol=1e-5)
+
+
+def test_identical_members_have_no_mutual_information_and_different_ones_do():
+    batch, member = noise(), small_bundle()
+    same = join_models([member, member], [1, 3]).build_network()
+    other = join_models([member, small_bundle(seed=1)], [1, 3]).build_network()
+    assert abs(run(same, batch, mutual_information=True)[:, N]).max() < 1e-5
+    found = run(other, batch, mutual_information=True)
+    assert found[:, N].max() > 1e-3
+    with torch.inference_mode():
+        expected = other(torch.from_numpy(batch)).numpy()
+    np.testing.assert_allclose(found[:, :N], expected, atol=1e-4)
+
+
+def test_mutual_information_is_all_where_sure_members_contradict_each_other():
+    """Two members, each sure of another of three classes: log 2 of log 3."""
+    networks = []
+    for sure in (0, 1):
+        conv = nn.Conv2d(1, N, 1)
+        nn.init.zeros_(conv.weight)
+        with torch.no_grad():
+            conv.bias.copy_(torch.eye(N)[sure] * 60)
+        networks.append(conv)
+    ensemble = NETWORKS.build(
+        Component(
+            name="ensemble",
+            options={"members": [{"name": "unet", "depth": 1}] * 2, "weights": [1, 1]},
+        ),
+        1,
+        N,
+    )
+    ensemble.members = nn.ModuleList(networks)
+    found = run(ensemble.eval(), noise(), mutual_information=True)
+    np.testing.assert_allclose(found[:, N], np.log(2) / np.log(N), atol=1e-5)
+
+
+def test_a_mask_is_the_same_for_all_of_a_batch_and_another_for_each_pass():
+    network = with_fixed_dropout(dropping().build_network()).eval()
+    image = torch.from_numpy(noise(1)).expand(3, -1, -1, -1)
+    with torch.inference_mode():
+        first = network(image)
+        choose_masks(network, 1)
+        second = network(image)
+        choose_masks(network, 0)
+        again = network(image)
+    assert torch.equal(first, again)
+    torch.testing.assert_close(first[0], first[2])
+    assert not torch.allclose(first, second, atol=1e-3)
+
+
+def test_fixed_masks_drop_as_many_as_dropout_does():
+    layer = with_fixed_dropout(nn.Sequential(nn.Dropout(0.3)))[0]
+    given = torch.ones(1, 100, 100)
+    kept = layer(given)
+    assert float((kept == 0).float().mean()) == pytest.approx(0.3, abs=0.02)
+    assert float(kept.mean()) == pytest.approx(1.0, abs=0.02)
+    channels = with_fixed_dropout(nn.Sequential(nn.Dropout2d(0.5)))[0](torch.ones(1, 64, 4, 4))
+    assert set(channels.mean(dim=(0, 2, 3)).tolist()) == {0.0, 2.0}
+
+
+def test_dropout_gives_mutual_information():
+    found = run(dropping().build_network(), noise(), mc_dropout=8, mutual_information=True)
+    assert found[:, N].max() > 1e-3
+    np.testing.assert_allclose(np.exp(found[:, :N]).sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_network_without_dropout_and_one_that_cannot_disagree_are_refused():
+    network = small_bundle().build_network()
+    with pytest.raises(InputError, match="no dropout"):
+        run(network, noise(), mc_dropout=4)
+    with pytest.raises(InputError, match="nothing that could disagree"):
+        run(network, noise(), mutual_information=True)
+    with pytest.raises(ValidationError, match="PyTorch"):
+        small_settings(mc_dropout=4, backend="openvino")
+
+
+SAMPLED = [
+    {"flips": True},
+    {"mc_dropout": 3, "batch_size": 3},
+    {"mc_dropout": 2, "flips": True, "precision": "bf16"},
+]
+
+
+@pytest.mark.parametrize(
+    ("network", "changes"), zip(("unet", "transforcnn", "unet"), SAMPLED, strict=True)
+)
+def test_no_block_layout_shows(tmp_path, network, changes):
+    scan, bundle = small_scan(tmp_path, SHAPE), dropping(0.2, network)
+    extras = {"probabilities": True, "entropy": True, "mutual_information": True}
+    predict(scan, bundle, small_settings(**extras, **changes), name="whole")
+    blocks = small_settings(
+        **extras, **changes, block_zyx=(2, 32, 64), executor="threads", workers=2
+    )
+    predict(scan, bundle, blocks, name="blocks")
+    assert np.array_equal(labels_of(scan, "whole"), labels_of(scan, "blocks"))
+    for kind in extras:
+        found = [scan.extra(f"{kind}/{name}")[...] for name in ("whole", "blocks")]
+        assert np.array_equal(*found), kind
+    assert scan.extra("mutual_information/whole")[...].max() > 0
+
+
+def test_an_ensemble_is_predicted_like_any_model(tmp_path):
+    scan = small_scan(tmp_path, SHAPE)
+    bundle = join_models([small_bundle(), small_bundle("transforcnn")], [0.2, 0.8])
+    bundle.save(tmp_path / "enet")
+    extras = {"mutual_information": True, "entropy": True}
+    predict(scan, ModelBundle.load(tmp_path / "enet"), small_settings(**extras), name="whole")
+    blocks = small_settings(**extras, block_zyx=(2, 32, 64))
+    predict(scan, bundle, blocks, name="blocks")
+    assert np.array_equal(labels_of(scan, "whole"), labels_of(scan, "blocks"))
+    predict(scan, bundle, small_settings(), name="plain")  # members not told apart
+    assert (labels_of(scan, "plain") == labels_of(scan, "whole")).mean() > 0.999
+
+
+def test_openvino_computes_the_same_ensemble(tmp_path):
+    pytest.importorskip("openvino")
+    scan = small_scan(tmp_path, SHAPE)
+    bundle = join_models([small_bundle(), small_bundle("transforcnn")], [0.2, 0.8])
+    chosen = {"precision": "fp32", "flips": True, "mutual_information": True}
+    predict(scan, bundle, small_settings(**chosen), name="torch")
+    predict(scan, bundle, small_settings(**chosen, backend="openvino"), name="openvino")
+    assert (labels_of(scan, "torch") == labels_of(scan, "openvino")).mean() > 0.999
+
+
+def test_older_mutual_information_goes_with_its_labels(tmp_path):
+    scan, bundle = small_scan(tmp_path, SHAPE), small_bundle()
+    predict(scan, bundle, small_settings(flips=True, mutual_information=True))
+    predict(scan, bundle, small_settings(flips=True))
+    assert not (scan.path / "mutual_information" / "prediction").exists()
+
+
+# Planes
+
+
+def cube(folder, shape_zyx=(34, 36, 45), size=(1.0, 1.0, 1.0), **more):
+    scan = Scan.create(
+        folder / "cube.zarr",
+        Grid(shape_zyx, size, **more),
+        np.uint8,
+        provenance=Provenance("test"),
+        layout=Layout((16, 16, 16), (16, 16, 32)),
+    )
+    image = small_image(shape_zyx, np.uint8)
+    scan.image.array[:] = image
+    scan.set_stats([IntensityStats.of_sample(image)])
+    scan.finish()
+    return scan
+
+
+def cubic_bundle():
+    return replace(small_bundle(), voxel_size_um=(1.0, 1.0, 1.0))
+
+
+def test_a_plane_is_the_prediction_of_the_turned_volume(tmp_path):
+    scan, bundle = cube(tmp_path), cubic_bundle()
+    image = scan.image.read(scan.grid.box)
+    for plane, axes in (("xz", (1, 0, 2)), ("yz", (2, 0, 1))):
+        predict(scan, bundle, small_settings(planes=[plane]), name=plane)
+        shape = tuple(scan.grid.shape_zyx[a] for a in axes)
+        turned = Scan.create(
+            tmp_path / f"{plane}.zarr",
+            Grid(shape, (1.0, 1.0, 1.0)),
+            np.uint8,
+            provenance=Provenance("test"),
+        )
+        turned.image.array[:] = image.transpose(axes)
+        turned.set_stats(list(scan.stats))
+        turned.finish()
+        predict(turned, bundle, small_settings())
+        assert np.array_equal(
+            labels_of(turned, "prediction"), labels_of(scan, plane).transpose(axes)
+        )
+
+
+PLANES = ("xy", "xz", "yz")
+
+
+def test_planes_are_averaged_before_the_softmax(tmp_path):
+    scan, bundle = cube(tmp_path), cubic_bundle()
+    shares = []
+    for planes in (PLANES, *((plane,) for plane in PLANES)):
+        predict(scan, bundle, small_settings(planes=planes, probabilities=True))
+        shares.append(scan.extra("probabilities/prediction")[...] / 255)
+    mean = np.exp(np.mean(np.log(np.array(shares[1:]) + 1e-3), axis=0))
+    assert abs(mean / mean.sum(axis=0) - shares[0]).max() < 0.02
+
+
+def test_planes_do_not_let_the_layout_show(tmp_path):
+    scan, bundle = cube(tmp_path), cubic_bundle()
+    extras = {"flips": True, "mutual_information": True, "planes": PLANES}
+    predict(scan, bundle, small_settings(**extras), name="whole")
+    blocks = {"block_zyx": (16, 32, 32), "executor": "threads", "workers": 2}
+    predict(scan, bundle, small_settings(**extras, **blocks), name="blocks")
+    assert np.array_equal(labels_of(scan, "whole"), labels_of(scan, "blocks"))
+    found = [scan.extra(f"mutual_information/{name}")[...] for name in ("whole", "blocks")]
+    assert np.array_equal(*found)
+    assert found[0].max() > 0
+
+
+@pytest.mark.parametrize(
+    ("size", "sections"), [(None, False), ((2.0, 1.0, 1.0), False), ((1.0, 1.0, 1.0), True)]
+)
+def test_planes_across_the_slices_need_cubic_voxels(size, sections):
+    grid = Grid((64, 64, 64), size, sections=sections)
+    plan_prediction(grid, small_bundle(), small_settings())
+    with pytest.raises(InputError, match="voxels of equal sides"):
+        plan_prediction(grid, small_bundle(), small_settings(planes=["xy", "xz"]))
+
+
+def test_too_few_slices_for_a_patch_are_refused():
+    grid = Grid((20, 64, 64), (1.0, 1.0, 1.0))
+    with pytest.raises(InputError, match="patch_px: 20"):
+        plan_prediction(grid, small_bundle(), small_settings(planes=["yz"]))
+    for wrong in ([], ["xy", "xy"]):
+        with pytest.raises(ValidationError, match="planes"):
+            small_settings(planes=wrong)
+
+
+def test_sums_of_all_planes_are_in_the_projection():
+    grid = Grid((256, 256, 256), (1.0, 1.0, 1.0))
+    fixed = {"block_zyx": (256, 256, 256), "memory": "64GiB"}
+    one, three = (
+        plan_prediction(grid, small_bundle(), small_settings(planes=p, **fixed)).projected_bytes
+        for p in (["xy"], ["xy", "xz", "yz"])
+    )
+    assert three - one > 4 * N * grid.n_voxels
