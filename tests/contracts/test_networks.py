@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from network_helpers import build as _build
 
+from network_helpers import build as _build
 from tomolith.config import Component
 from tomolith.errors import InputError, RecipeError
 from tomolith.learn.networks import NETWORKS

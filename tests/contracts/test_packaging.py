@@ -31,9 +31,12 @@ def test_every_direct_requirement_is_pinned_for_ci():
     assert direct <= pinned, sorted(direct - pinned)
 
 
-def test_torchvision_stays_out():
-    """Its wheel links CUDA: beside a CPU-only torch its import fails, and lightning's with it."""
-    assert not [line for line in [*REQUIREMENTS, *CONSTRAINTS] if "torchvision" in line.lower()]
+def test_torchvision_comes_with_the_zoo_alone():
+    """Its wheel links CUDA: beside a CPU-only torch it must be mended before it is imported."""
+    assert not [line for line in REQUIREMENTS if "torchvision" in line.lower()]
+    bringing = "segmentation-models-pytorch", "timm"
+    without = [*PROJECT["dependencies"], *EXTRAS["fast"], *EXTRAS["docs"]]
+    assert not [line for line in without if line.startswith(bringing)]
 
 
 def test_torch_is_not_older_than_the_loader_fixes():

@@ -81,14 +81,31 @@ def write_patches(settings: PhantomSettings, path: Path, *, schema: ClassSchema)
     return scan
 
 
-def _patches(settings: PhantomSettings) -> Iterator[Patch]:
+def patches_per_scan(settings: PhantomSettings) -> dict[tuple[int, int], int]:
+    """Return how many patches come from each (cell, pulse), in the order in which they lie.
+
+    Cumulative shares are rounded up: where the cells can be divided 80/10/10 by whole cells, a
+    split of the patches by blocks falls between cells.
+
+    Examples
+    --------
+    >>> settings = PhantomSettings(preset="binary-128", n_cells=10, scans=(12,))
+    >>> counts = list(patches_per_scan(settings).values())
+    >>> sum(counts[:8]), counts[8], counts[9]
+    (3547, 443, 443)
+    """
     sources = [(i, pulse) for i in range(settings.n_cells) for pulse in settings.scans]
-    shares = np.diff(np.linspace(0, settings.n_patches or 0, len(sources) + 1).astype(int))
+    total, n = settings.n_patches or 0, len(sources)
+    ends = [-(-total * i // n) for i in range(n + 1)]
+    return {source: ends[i + 1] - ends[i] for i, source in enumerate(sources)}
+
+
+def _patches(settings: PhantomSettings) -> Iterator[Patch]:
     cell: Cell | None = None
-    for (index, pulse), n in zip(sources, shares, strict=True):
+    for (index, pulse), n in patches_per_scan(settings).items():
         if cell is None or pulse == settings.scans[0]:
             cell = Cell.build(settings, index)
-        yield from _cut(Phantom.of(cell, scan_name(index, pulse), pulse), int(n))
+        yield from _cut(Phantom.of(cell, scan_name(index, pulse), pulse), n)
 
 
 def _cut(phantom: Phantom, n: int) -> Iterator[Patch]:

@@ -55,7 +55,7 @@ class ResidualUNet(Wrapped):
 
     Examples
     --------
-    >>> ResidualUNet(1, 3, channels=(4, 8, 8)).divisor  # doctest: +SKIP
+    >>> ResidualUNet(1, 3, channels=(4, 8, 8)).divisor
     4
     """
 
@@ -127,7 +127,7 @@ class SegResNet(Wrapped):
 
     Examples
     --------
-    >>> SegResNet(1, 3, channels=8).divisor  # doctest: +SKIP
+    >>> SegResNet(1, 3, channels=8).divisor
     8
     """
 
@@ -200,7 +200,7 @@ class DynUNet(Wrapped):
 
     Examples
     --------
-    >>> DynUNet(1, 3, channels=(4, 8, 8), heads=1).divisor  # doctest: +SKIP
+    >>> DynUNet(1, 3, channels=(4, 8, 8), heads=1).divisor
     4
     """
 

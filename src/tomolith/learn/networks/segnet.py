@@ -76,7 +76,9 @@ class SegNet(nn.Module):
         check_input(image, in_channels=self.in_channels, divisor=self.divisor)
         x, places = image, []
         for block in self.down:
-            x, place = nn.functional.max_pool2d(block(x), 2, return_indices=True)
+            # the image's type is not bf16, of which OpenVINO gives no indices
+            x = block(x).to(image.dtype)
+            x, place = nn.functional.max_pool2d(x, 2, return_indices=True)
             places.append(place)
         x = self.dropout(x)
         for block in self.up:

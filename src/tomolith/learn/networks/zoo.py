@@ -45,7 +45,11 @@ class _Zoo(Wrapped):
                 classes=n_classes,
             )
         except (KeyError, RuntimeError) as error:
-            raise ValueError(f"encoder '{encoder}' cannot be had: {error.args[0]}") from error
+            why = str(error.args[0]).partition(", supported")[0]
+            raise ValueError(
+                f"encoder '{encoder}' cannot be had ({why}); segmentation-models-pytorch lists "
+                "its own by 'segmentation_models_pytorch.encoders.get_encoder_names()'"
+            ) from error
         super().__init__(
             net,
             in_channels=in_channels,
