@@ -218,7 +218,7 @@ def greys(settings: PhantomSettings) -> dict[str, float]:
     Examples
     --------
     >>> round(greys(PhantomSettings())["electrode"], 2)
-    0.43
+    0.39
     """
     s = settings
     contrasts = {
