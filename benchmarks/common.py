@@ -17,7 +17,7 @@ import numpy as np
 
 from tomolith.core import ClassSchema
 
-LIBRARIES = ("torch", "openvino", "monai", "zarr", "numpy")
+LIBRARIES = ("torch", "openvino", "monai", "zarr", "numpy", "algotom", "numba")
 
 
 @dataclass(frozen=True)
