@@ -9,6 +9,7 @@ from pathlib import Path
 # Modules of this package with a function ``run(*, quick: bool) -> Result``.
 BENCHMARKS = (
     "predict_vs_monai",
+    "latency",
     "predict_large",
     "demo",
     "phantom_baselines",

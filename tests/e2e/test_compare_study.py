@@ -15,8 +15,11 @@ from tomolith.app.run import run_study
 from tomolith.app.study import Study
 from tomolith.app.verify import verify_study
 from tomolith.errors import TomolithError
+from tomolith.label.splits import Split
 from tomolith.learn.comparison import compare as module
 from tomolith.learn.comparison import timing
+from tomolith.learn.comparison.material import Material
+from tomolith.learn.settings import TrainSettings
 
 UNET = {"name": "unet", "channels": 2, "depth": 2}
 RECIPE = {
@@ -79,7 +82,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     trained.clear()
     with pytest.MonkeyPatch.context() as patch:
         _count_trainings(patch, trained)
-        _time_few(patch, "both", "forest")
+        _time_few(patch, "both")
         run(study)
     assert trained == ["wide-s0"]  # what was finished before the kill is not trained again
     return study
@@ -175,6 +178,23 @@ def test_labels_are_those_of_predict(study):
     known = found != 255
     assert known.any()
     np.testing.assert_array_equal(found[known], whole[known])
+
+
+def test_a_classical_method_is_fitted_anew_where_it_is_timed(study, tmp_path):
+    material = Material(
+        tuple(study.scan(scan_id) for scan_id in study.scan_ids()), study.schema, "hand"
+    )
+    split = json.loads((study.root / "models/unet-s0/split.json").read_text())
+    settings = study.recipe.compare
+    run = next(r for r in settings.runs(TrainSettings()) if r.system == "forest")
+    job = timing.job_of(run, material, Split.from_dict(split), folder=tmp_path, settings=settings)
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    timing.answer_job(tmp_path / "job.json", tmp_path / "answer.json")
+    answer = json.loads((tmp_path / "answer.json").read_text())
+    assert answer["system"] == "forest"
+    assert answer["patch_px"] == 32
+    assert answer["latency_s"] > 0
+    assert answer["n_parameters"] is None
 
 
 def test_the_row_of_every_run_lies_beside_its_model_and_all_is_whole(study):

@@ -14,6 +14,7 @@ from tomolith.core import Box, LabelMap
 from tomolith.errors import InputError, MismatchError
 from tomolith.measure.confusion import ConfusionMatrix, ConfusionRecord, LabelCoder, PatchMean
 from tomolith.measure.metrics import METRICS, Metric, MetricValues
+from tomolith.measure.reliability import ClassShares, Reliability, ReliabilityRecord
 from tomolith.measure.rows import ScoreRow
 
 Subset = Literal["train", "validation", "test"]
@@ -73,6 +74,8 @@ class Pair:
         Part of the split the boxes belong to.
     system
         What predicted: the model's name, or the baseline's.
+    probabilities
+        Of the classes of ``prediction``, in its order; ``None`` where there are none.
     """
 
     scan_id: str
@@ -81,15 +84,17 @@ class Pair:
     boxes: tuple[Box, ...]
     subset: str
     system: str = "prediction"
+    probabilities: ClassShares | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Tidy score rows, and the confusion matrices they were computed from."""
+    """Tidy score rows, and the counts they were computed from."""
 
     rows: tuple[ScoreRow, ...]
     confusions: tuple[ConfusionRecord, ...]
     patch_px: int
+    reliability: tuple[ReliabilityRecord, ...] = ()
 
     def value(
         self, metric: str, *, system: str, subset: str, class_name: str = "", scan: str = "all"
@@ -114,10 +119,18 @@ class _Tally:
     def __init__(self, names: tuple[str, ...], metrics: Sequence[Metric], patch_px: int) -> None:
         self.matrix = ConfusionMatrix(names)
         self.patches = PatchMean(names, metrics, patch_px=patch_px)
+        self.reliability: Reliability | None = None
+
+    def trust(self) -> Reliability:
+        """Return the reliability, begun where it is not."""
+        self.reliability = self.reliability or Reliability()
+        return self.reliability
 
     def merge(self, other: _Tally) -> None:
         self.matrix.merge(other.matrix)
         self.patches.merge(other.patches)
+        if other.reliability is not None:
+            self.trust().merge(other.reliability)
 
     def values(self) -> Iterator[tuple[int, str, MetricValues]]:
         """Yield (index of the metric, convention, values)."""
@@ -142,7 +155,8 @@ def evaluate(pairs: Sequence[Pair], settings: EvaluateSettings) -> Scores:
         One row per system, subset, scan, convention (``pooled`` over all pixels, or
         ``mean_over_patches``: see :class:`~tomolith.measure.confusion.PatchMean`), metric and
         class; class ``""`` is the mean over classes. ``None`` where a class occurs neither in
-        the truth nor in the prediction.
+        the truth nor in the prediction. Where there are probabilities the metric ``ece`` is the
+        expected calibration error, 0 at best.
 
     Raises
     ------
@@ -170,7 +184,7 @@ def evaluate(pairs: Sequence[Pair], settings: EvaluateSettings) -> Scores:
         )
     metrics = [METRICS.build(component) for component in settings.metrics]
     rows: list[ScoreRow] = []
-    confusions = []
+    confusions, reliability = [], []
     for system, subset in dict.fromkeys((p.system, p.subset) for p in pairs):
         group = [p for p in pairs if (p.system, p.subset) == (system, subset)]
         total = _Tally(group[0].truth.schema.names, metrics, settings.patch_px)
@@ -183,7 +197,9 @@ def evaluate(pairs: Sequence[Pair], settings: EvaluateSettings) -> Scores:
             rows += _rows(tally, settings.metrics, (system, subset, scan_id))
         rows += _rows(total, settings.metrics, (system, subset, "all"))
         confusions.append(ConfusionRecord.of(total.matrix, system=system, subset=subset))
-    return Scores(tuple(rows), tuple(confusions), settings.patch_px)
+        if total.reliability is not None:
+            reliability.append(total.reliability.record(system, subset))
+    return Scores(tuple(rows), tuple(confusions), settings.patch_px, tuple(reliability))
 
 
 def _count(pair: Pair, tally: _Tally) -> None:
@@ -199,6 +215,9 @@ def _count(pair: Pair, tally: _Tally) -> None:
             prediction = code_prediction(pair.prediction.read(tile))
             tally.matrix.update(truth, prediction)
             tally.patches.update(truth, prediction, tile)
+            if pair.probabilities is not None:
+                shares = pair.probabilities[(slice(None), *tile.slices)]
+                tally.trust().update_block(shares, truth, prediction)
 
 
 def _tile(box: Box, patch_px: int) -> tuple[int, int, int]:
@@ -273,3 +292,7 @@ def _rows(
         if tally.patches.metrics[index].has_classes:
             for class_name, value in zip(tally.matrix.names, values.of_classes, strict=True):
                 yield ScoreRow(*key, convention, name, class_name, value)
+    if tally.reliability is not None:
+        system, subset, _ = key
+        error = tally.reliability.record(system, subset).error
+        yield ScoreRow(*key, "pooled", "ece", "", error)

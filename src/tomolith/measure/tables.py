@@ -14,8 +14,9 @@ from tomolith.core import Measurement
 from tomolith.errors import InputError, ReadError
 from tomolith.measure.confusion import ConfusionRecord
 from tomolith.measure.evaluate import Scores
+from tomolith.measure.reliability import ReliabilityRecord
 from tomolith.measure.rows import CompareRow, QuantityRow, ScoreRow
-from tomolith.store.atomic import write_bytes, write_text
+from tomolith.store.atomic import disk_errors, write_bytes, write_text
 
 Row = TypeVar("Row", ScoreRow, QuantityRow, CompareRow)
 
@@ -115,10 +116,20 @@ def measurement_rows(measurements: Sequence[Measurement], *, labels: str) -> lis
 
 
 def write_scores(scores: Scores, folder: Path) -> None:
-    """Write ``scores.parquet``, ``scores.csv`` and ``confusion.json`` into ``folder``."""
+    """Write ``scores.parquet``, ``scores.csv`` and ``confusion.json`` into ``folder``.
+
+    Where there were probabilities also ``reliability.json``; else an older one is removed.
+    """
     write_table(scores.rows, folder / "scores")
     records = [{**asdict(record), "patch_px": scores.patch_px} for record in scores.confusions]
     write_text(folder / "confusion.json", json.dumps(records, indent=1) + "\n")
+    path = folder / "reliability.json"
+    if scores.reliability:
+        trust = [asdict(record) for record in scores.reliability]
+        write_text(path, json.dumps(trust, indent=1) + "\n")
+    else:
+        with disk_errors(folder):
+            path.unlink(missing_ok=True)
 
 
 def read_scores(folder: Path) -> Scores:
@@ -128,10 +139,13 @@ def read_scores(folder: Path) -> Scores:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         confusions = tuple(_confusion(entry) for entry in entries)
-        return Scores(rows, confusions, int(entries[0]["patch_px"]))
+        patch_px = int(entries[0]["patch_px"])
+        path = folder / "reliability.json"
+        trust = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        return Scores(rows, confusions, patch_px, tuple(_reliability(entry) for entry in trust))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReadError(
-            f"the confusion matrices cannot be read: {error!r}",
+            f"the counts behind the scores cannot be read: {error!r}",
             where=path,
             mend="run the step 'evaluate' again",
         ) from error
@@ -145,6 +159,15 @@ def _confusion(entry: dict[str, Any]) -> ConfusionRecord:
         counts=tuple(tuple(int(n) for n in row) for row in entry["counts"]),
         n_prediction_unlabelled=tuple(int(n) for n in entry["n_prediction_unlabelled"]),
         n_truth_unlabelled=int(entry["n_truth_unlabelled"]),
+    )
+
+
+def _reliability(entry: dict[str, Any]) -> ReliabilityRecord:
+    n_pixels, n_right, confidence_sum = (
+        tuple(int(n) for n in entry[name]) for name in ("n_pixels", "n_right", "confidence_sum")
+    )
+    return ReliabilityRecord(
+        str(entry["system"]), str(entry["subset"]), n_pixels, n_right, confidence_sum
     )
 
 

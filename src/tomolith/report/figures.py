@@ -15,6 +15,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from tomolith.measure.confusion import ConfusionRecord
+from tomolith.measure.reliability import ReliabilityRecord
 
 _BLUE, _ORANGE, _INK = "#0072B2", "#D55E00", "#222222"
 _MIN_PX = 360
@@ -148,6 +149,33 @@ def confusion_png(record: ConfusionRecord) -> bytes:
     axes.tick_params(length=0)
     bar = figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.9)
     bar.outline.set_visible(False)  # type: ignore[operator]
+    return to_png(figure)
+
+
+def reliability_png(record: ReliabilityRecord) -> bytes:
+    """Return a reliability diagram: accuracy against confidence, and the pixels of each bin."""
+    n = np.array(record.n_pixels, np.float64)
+    edges = np.linspace(0, 1, len(n) + 1)
+    filled = n > 0
+    confidence = np.array(record.confidence_sum)[filled] / n[filled] / 255
+    accuracy = np.array(record.n_right)[filled] / n[filled]
+    figure = Figure(figsize=(4.2, 4.9), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
+    upper.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--", label="ideal")
+    upper.plot(confidence, accuracy, color=_BLUE, marker="o", markersize=4, label="found")
+    upper.set(ylabel="share that is right", ylim=(0, 1.02), xlim=(0, 1.01))
+    error = record.error
+    if error is not None:
+        title = f"calibration error {error:.3f}"
+        upper.legend(frameon=False, loc="upper left", title=title, alignment="left")
+    share = n / n.sum() if n.sum() else n
+    lower.bar(edges[:-1], share, width=np.diff(edges), align="edge", color=_BLUE, edgecolor="white")
+    lower.set(xlabel="confidence (probability of the class given)", ylabel="share of pixels")
+    lower.set_ylim(0, 1)
+    for axes in (upper, lower):
+        axes.grid(color="#dddddd", linewidth=0.7)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
     return to_png(figure)
 
 

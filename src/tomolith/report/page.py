@@ -118,6 +118,7 @@ def write_page(study: Path, settings: ReportSettings) -> Path:
         splits=words.split_rows(files),
         curves=_curves(files, album),
         confusions=_confusions(files, album),
+        reliability=_reliability(files, album),
         glance=at_a_glance(files.scores),
         scores=score_tables(files.scores, subset=subset),
         other_scores=score_tables(files.scores, subset=subset, others=True),
@@ -187,6 +188,20 @@ def _compared(files: StudyFiles, album: _Album) -> Compared | None:
         tuple(comparison.notes(found)),
         tuple(pictures),
     )
+
+
+def _reliability(files: StudyFiles, album: _Album) -> list[Picture]:
+    subset = words.headline_subset(files)
+    return [
+        album.add(
+            f"reliability-{record.system}-{record.subset}.png",
+            figures.reliability_png(record),
+            title=f"{words.system_name(record.system)}, {words.subset_name(record.subset)}",
+            alt=f"Reliability diagram of {record.system} on the {record.subset} slices",
+        )
+        for record in (files.scores.reliability if files.scores else ())
+        if record.subset == subset
+    ]
 
 
 def _versions() -> list[tuple[str, str]]:

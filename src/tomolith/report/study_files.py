@@ -148,8 +148,8 @@ def read_study(root: Path) -> StudyFiles:
         scores=_scores(root / "measurements", problems),
         quantities=_quantities(root / "measurements", problems),
         marks=marks,
-        problems=tuple(problems),
         comparison=_comparison(root, marks, recipe, problems),
+        problems=tuple(problems),  # last: reading adds to them
     )
 
 

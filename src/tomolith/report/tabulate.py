@@ -19,6 +19,7 @@ METRIC_TITLES = {
     "f1": "F1",
     "pixel_accuracy": "pixel accuracy",
     "fw_iou": "weighted IoU",
+    "ece": "calibration error",
 }
 _UNITS = {"voxels": "voxels", "um3": "µm³", "percent": "%"}
 _QUANTITY_TITLES = {"voxel_count": "voxels", "volume": "volume", "share": "share"}

@@ -21,6 +21,16 @@ def save(tmp_path: Path, **changes: object) -> Path:
     return path
 
 
+def test_a_search_needs_the_training_and_paths_of_members_become_absolute(tmp_path):
+    path = save(tmp_path, ensemble={"members": ["../a", "b"], "search": "mdsc"})
+    assert load_recipe(path).ensemble.members == (str(tmp_path.parent / "a"), "b")
+    alone = {**GOOD, "ensemble": {"members": ["a", "b"], "search": "mdsc"}}
+    del alone["train"], alone["predict"]
+    path.write_text(yaml.safe_dump(alone))
+    with pytest.raises(RecipeError, match="no section 'train'"):
+        load_recipe(path)
+
+
 def test_good_recipe_is_read_in_step_order(tmp_path):
     recipe = load_recipe(save(tmp_path))
     assert recipe.active_steps == ("import", "train", "predict")
@@ -45,6 +55,14 @@ def test_recipe_is_frozen(tmp_path):
         ({"predict": {"labels": "truth"}}, ["predict.labels", "truth", "replace"]),
         ({"predict": {"labels": "otsu"}}, ["predict.labels", "otsu"]),
         ({"train": None, "predict": {"model": "other"}}, ["predict.model", "default"]),
+        (
+            {"ensemble": {"members": ["a", "default"]}, "predict": {"model": "other"}},
+            ["predict.model", "'default' or 'enet'"],
+        ),
+        ({"ensemble": {"members": ["a", "b"], "model": "a"}}, ["ensemble.model", "replace"]),
+        ({"ensemble": {"members": ["a", "b"], "model": "default"}}, ["ensemble.model"]),
+        ({"ensemble": {"members": ["a", "b"], "weights": [1]}}, ["weight", "2 members"]),
+        ({"predict": {"planes": ["xy", "xy"]}}, ["predict.planes"]),
         (
             {"import": {"scans": [{"id": "a", "path": "a.tif", "voxel_size_nm": 1330}]}},
             ["voxel_size_nm", "did you mean 'voxel_size_um'"],

@@ -181,6 +181,28 @@ def test_scores_volumes_training_and_provenance_are_there(page: str) -> None:
     assert "simulated" not in page.lower()
 
 
+def test_the_reliability_diagram_is_there_where_probabilities_are(
+    page: str, tmp_path: Path
+) -> None:
+    assert "Whether the probabilities keep their word" not in page
+    root = make_study(tmp_path)
+    pairs = []
+    for i in range(2):
+        scan = Scan.open(root / "scans" / f"cell-{i}.zarr")
+        labels = scan.labels("prediction").read(scan.grid.box)
+        shares = np.stack([np.where(labels == v, 230, 5) for v in SCHEMA.values]).astype(np.uint8)
+        box = Box((4, 0, 0), SHAPE)
+        maps = scan.labels("prediction"), scan.labels("truth")
+        pairs.append(Pair(scan.id, *maps, (box,), "test", "unet", shares))
+    write_scores(evaluate(pairs, EvaluateSettings()), root / "measurements")
+    write_report(root, ReportSettings())
+    text = (root / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Whether the probabilities keep their word" in text
+    assert "calibration error" in text
+    picture = imread(root / "report" / "figures" / "reliability-unet-test.png")
+    assert picture[..., :3].std() > 0.05
+
+
 def test_what_is_simulated_is_said_to_be(tmp_path: Path) -> None:
     make_scan(tmp_path / "scans" / "p.zarr", step="phantom")
     page = write_report(tmp_path, ReportSettings()).read_text()

@@ -25,10 +25,13 @@ class CompareStep:
         return (settings_hash(_base(study), *_names(study)),)
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
-        """Return the tables, and the row of every run."""
-        tables = tuple(study.measurements / f"compare.{end}" for end in ("parquet", "csv", "json"))
-        rows = (study.root / "models" / run.name / "compare.json" for run in _runs(study))
-        return (*tables, *rows)
+        """Return the tables, and the row and the model of every run."""
+        tables = [study.measurements / f"compare.{end}" for end in ("parquet", "csv", "json")]
+        for run in _runs(study):
+            folder = study.root / "models" / run.name
+            model = () if run.is_classical else ("weights.safetensors", "model.yaml")
+            tables += [folder / name for name in ("compare.json", *model)]
+        return tuple(tables)
 
     def describe(self, study: Study) -> tuple[str, ...]:
         """Say what would be trained."""

@@ -33,7 +33,9 @@ class EvaluateStep:
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
         """Return the tables."""
-        names = ("scores.parquet", "scores.csv", "confusion.json")
+        names = ["scores.parquet", "scores.csv", "confusion.json"]
+        if study.recipe.predict.probabilities:
+            names.append("reliability.json")
         return tuple(study.measurements / name for name in names)
 
     def describe(self, study: Study) -> tuple[str, ...]:
@@ -101,7 +103,11 @@ def _pairs(
     for scan_id, boxes in _boxes(study, ranges).items():
         scan = study.scan(scan_id)
         truth = scan.labels(study.recipe.evaluate.truth)
-        yield Pair(scan_id, scan.labels(labels), truth, boxes, subset, system)
+        predict = study.recipe.predict
+        shares = None
+        if predict.probabilities and labels == predict.labels:
+            shares = scan.extra(f"probabilities/{labels}")
+        yield Pair(scan_id, scan.labels(labels), truth, boxes, subset, system, shares)
 
 
 def _boxes(study: Study, ranges: Sequence[SliceRange]) -> dict[str, tuple[Box, ...]]:

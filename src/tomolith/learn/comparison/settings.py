@@ -155,17 +155,13 @@ class Run:
         return self.method.name == ENSEMBLE
 
 
-def _usual() -> tuple[SystemSettings, ...]:
-    return tuple(SystemSettings(name=name) for name in ("unet", "transforcnn", "otsu"))
-
-
 class CompareSettings(Settings):
     """Which systems are compared, and how.
 
     Parameters
     ----------
     systems
-        See :class:`SystemSettings`.
+        Each a name alone, or a section of its own.
     seeds
         Trainings of each system, unless it names its own. Three give a mean with its standard
         deviation.
@@ -187,7 +183,7 @@ class CompareSettings(Settings):
     ['unet-s0', 'unet-s1', 'otsu']
     """
 
-    systems: tuple[SystemSettings, ...] = Field(default_factory=_usual, min_length=1)
+    systems: tuple[SystemSettings, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     train: dict[str, Any] = Field(default_factory=dict)
     patch_px: int = Field(128, ge=1)

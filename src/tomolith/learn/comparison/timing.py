@@ -173,18 +173,26 @@ def _read(path: Path, key: str) -> tuple[Timing, ...] | None:
         return None
 
 
-def _in_child(
-    run: Run, material: Material, split: Split, *, root: Path, settings: CompareSettings
-) -> Timing:
-    job = {
+def job_of(
+    run: Run, material: Material, split: Split, *, folder: Path, settings: CompareSettings
+) -> dict[str, Any]:
+    """Return what another process must know to measure a run, as plain values for JSON."""
+    return {
         "system": run.system,
         "seed": run.seed,
         "train": run.train.model_dump(mode="json"),
-        "folder": str(root / "models" / run.name),
-        "settings": settings.model_dump(mode="json"),
+        "folder": str(folder),
+        "settings": settings.model_dump(mode="json", include=set(CompareSettings.model_fields)),
         "material": material.to_dict(),
         "split": split.to_dict(),
     }
+
+
+def _in_child(
+    run: Run, material: Material, split: Split, *, root: Path, settings: CompareSettings
+) -> Timing:
+    folder = root / "models" / run.name
+    job = job_of(run, material, split, folder=folder, settings=settings)
     with tempfile.TemporaryDirectory() as made:
         asked, answer = Path(made) / "job.json", Path(made) / "timing.json"
         asked.write_text(json.dumps(job), encoding="utf-8")

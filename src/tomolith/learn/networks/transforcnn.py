@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from tomolith.learn.networks.blocks import DoubleConv, check_counts, check_input, make_norm
 
 TOKEN_PX, TOKEN_DIMS, CELL_PX = 16, 64, 8  # a token of 64 values unfolds to a cell of 8 × 8
+N_STAGES, FIRST_STAGE = 4, 1  # halvings from the input to the tokens, and to the unfolded tokens
 
 
 class TransforCNN(nn.Module):
@@ -29,10 +31,15 @@ class TransforCNN(nn.Module):
     - *concatenated and up-sampled*: the tokens of units 2, 4, 6 and 8 stand side by side (4 × 64
       channels on the token grid), and one transposed convolution per stage brings them to the
       stage's size.
-    - the decoder's own maps on the way down are concatenated too, as in a U-Net (``cnn_skips``).
+    - the decoder's own maps on the way down are concatenated too, as in a U-Net.
     - pre-norm units, 4 heads, a hidden layer of 4 × 64, GELU, batch normalisation between
       convolutions, random Fourier features after Tancik et al. (NeurIPS 2020) from coordinates
       counted in 128-pixel units, so that inputs of other sizes work.
+
+    ``decoder: light`` computes less: the tokens come to a stage's size by unfolding alone, each
+    token's values as a square cell (as the decoder's input, in which we read the paper's
+    *reshaped to 2-D*), and take the place of some of the channels from the stage below; its own
+    maps are added instead of concatenated. No stage is then wider than its result.
 
     Attention sees the whole input, so ``context_px`` is the side of the input the network was
     drawn for (128): predict with the patch size it was trained on.
@@ -49,8 +56,8 @@ class TransforCNN(nn.Module):
         ``"batch"`` or ``"none"``, between convolutions.
     dropout
         Probability in the encoder units and the decoder, in training.
-    cnn_skips
-        Whether the decoder's maps on the way down are concatenated on the way up.
+    decoder
+        ``"wide"``, as above; ``"plain"``, without its own maps from the way down; ``"light"``.
 
     Raises
     ------
@@ -76,7 +83,7 @@ class TransforCNN(nn.Module):
         heads: int = 4,
         norm: str = "batch",
         dropout: float = 0.1,
-        cnn_skips: bool = True,
+        decoder: str = "wide",
     ) -> None:
         super().__init__()
         check_counts(in_channels, n_classes)
@@ -98,7 +105,7 @@ class TransforCNN(nn.Module):
             channels=channels,
             norm=norm,
             dropout=dropout,
-            cnn_skips=cnn_skips,
+            form=decoder,
         )
         self.head = nn.Conv2d(channels, n_classes, 1)
 
@@ -114,7 +121,8 @@ class TransforCNN(nn.Module):
             if index % 2 == 0:
                 kept.append(tokens.transpose(1, 2).unflatten(2, (n_y, n_x)))
         unfolded = nn.functional.pixel_shuffle(kept[-1], CELL_PX)
-        return self.head(self.decoder(unfolded, torch.cat(kept, dim=1)))
+        logits: Tensor = self.head(self.decoder(unfolded, torch.cat(kept, dim=1)))
+        return logits
 
 
 class FourierPosition(nn.Module):
@@ -181,51 +189,49 @@ class EncoderUnit(nn.Module):
             q, k, v, dropout_p=self.dropout if self.training else 0.0
         )
         tokens = tokens + self.drop(self.project(seen.transpose(1, 2).flatten(2)))
-        return tokens + self.feed(tokens)
+        fed: Tensor = self.feed(tokens)
+        return tokens + fed
 
 
 class Decoder(nn.Module):
     """Down from the unfolded tokens to the token grid, and up to the input's size.
 
     Stage ``k`` works at 1 / 2**k of the input's size with ``channels * 2**k`` channels.
+
+    Raises
+    ------
+    ValueError
+        ``form`` is unknown, or the tokens cannot be unfolded into channels of each stage.
     """
 
     def __init__(
-        self,
-        *,
-        n_tokens_channels: int,
-        channels: int,
-        norm: str,
-        dropout: float,
-        cnn_skips: bool,
+        self, *, n_tokens_channels: int, channels: int, norm: str, dropout: float, form: str
     ) -> None:
         super().__init__()
-        n_stages = int(math.log2(TOKEN_PX))
-        first = int(math.log2(TOKEN_PX // CELL_PX))  # the stage of the unfolded tokens
-        widths = [channels * 2**k for k in range(n_stages + 1)]
-        self.cnn_skips = cnn_skips
+        widths = [channels * 2**k for k in range(N_STAGES + 1)]
+        _check_decoder(form, n_tokens_channels, widths)
+        self.form = form
         self.down = nn.ModuleList(
             DoubleConv(
-                1 if k == first else widths[k - 1],
+                1 if k == FIRST_STAGE else widths[k - 1],
                 widths[k],
                 norm=norm,
-                dropout=dropout if k == n_stages else 0.0,
+                dropout=dropout if k == N_STAGES else 0.0,
             )
-            for k in range(first, n_stages + 1)
+            for k in range(FIRST_STAGE, N_STAGES + 1)
         )
         self.up, self.rise, self.merge = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        for k in reversed(range(n_stages)):
-            factor = TOKEN_PX // 2**k
-            self.up.append(nn.ConvTranspose2d(widths[k + 1], widths[k], 2, stride=2))
-            self.rise.append(
-                nn.Sequential(
-                    nn.ConvTranspose2d(n_tokens_channels, widths[k], factor, stride=factor),
-                    make_norm(norm, widths[k]),
-                    nn.ReLU(inplace=True),
-                )
-            )
-            n_in = widths[k] * (3 if cnn_skips and k >= first else 2)
-            self.merge.append(DoubleConv(n_in, widths[k], norm=norm, dropout=dropout))
+        for k in reversed(range(N_STAGES)):
+            factor, width = TOKEN_PX // 2**k, widths[k]
+            n_up = width
+            if form == "light":
+                self.rise.append(nn.PixelShuffle(factor))
+                n_up, n_in = width - n_tokens_channels // factor**2, width
+            else:
+                self.rise.append(_rise(n_tokens_channels, width, factor=factor, norm=norm))
+                n_in = (3 if form == "wide" and k >= FIRST_STAGE else 2) * width
+            self.up.append(nn.ConvTranspose2d(widths[k + 1], n_up, 2, stride=2))
+            self.merge.append(DoubleConv(n_in, width, norm=norm, dropout=dropout))
 
     def forward(self, unfolded: Tensor, tokens: Tensor) -> Tensor:
         """Return the decoder's map (B, channels, H, W).
@@ -244,7 +250,30 @@ class Decoder(nn.Module):
         skips.pop()
         for up, rise, merge in zip(self.up, self.rise, self.merge, strict=True):
             parts = [up(x), rise(tokens)]
-            if self.cnn_skips and skips:
-                parts.append(skips.pop())
-            x = merge(torch.cat(parts, dim=1))
+            own = [skips.pop()] if skips else []
+            if self.form == "wide":
+                parts += own
+            joined = torch.cat(parts, dim=1)
+            x = merge(joined + own[0] if self.form == "light" and own else joined)
         return x
+
+
+def _rise(n_in: int, n_out: int, *, factor: int, norm: str) -> nn.Sequential:
+    return nn.Sequential(
+        nn.ConvTranspose2d(n_in, n_out, factor, stride=factor),
+        make_norm(norm, n_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _check_decoder(form: str, n_tokens_channels: int, widths: Sequence[int]) -> None:
+    if form not in ("wide", "plain", "light"):
+        raise ValueError(f"decoder is '{form}'; it may be 'wide', 'plain' or 'light'")
+    if form == "light" and (
+        n_tokens_channels % TOKEN_PX**2 or n_tokens_channels >= 4 * widths[N_STAGES - 1]
+    ):
+        raise ValueError(
+            f"the light decoder cannot unfold {n_tokens_channels} channels of tokens into stages "
+            f"of {widths[0]} channels and more; units must be a multiple of 8, and channels "
+            f"above units"
+        )

@@ -1,0 +1,186 @@
+"""Latency of every registered network on 128×128 patches, against the U-Net."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.common import Result, table, usable_cores
+from benchmarks.predict_vs_monai import default_choice
+from tomolith.config import Component
+from tomolith.errors import MissingExtraError, TomolithError
+from tomolith.learn.backends import Backend, build_backend
+from tomolith.learn.comparison.cost import count_flops, count_parameters
+from tomolith.learn.networks import NETWORKS
+from tomolith.learn.settings import PredictSettings
+
+PATCH_PX = 128
+REFERENCE = "unet"
+VARIANTS = {
+    "transforcnn, decoder: light": Component(name="transforcnn", options={"decoder": "light"})
+}
+ENGINES = (("openvino", "mixed"), ("torch", "fp32"), ("torch", "bf16"))
+BATCHES = (1, 4, 16)
+ROUNDS, WARM_UPS = 15, 2
+SLOW_S = 0.5  # a network that takes longer for one patch is not measured in larger batches
+GOALS = {"transforcnn": 1.0, "transforcnn, decoder: light": 1.0, "ensemble": 2.0}
+# after these --quick stops: one network of each kind
+QUICK = ("unet", "ynet", "transforcnn", "transforcnn, decoder: light", "ensemble")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds per patch of one network in one batch size, one number per round."""
+
+    batch: int
+    seconds: tuple[float, ...]
+
+    @property
+    def median_s(self) -> float:
+        """Median over the rounds."""
+        return statistics.median(self.seconds)
+
+    def ratio(self, other: Timed) -> float:
+        """Return the time against that of ``other``: of each round, where both shared rounds."""
+        if self.batch != other.batch:
+            return self.median_s / other.median_s
+        return statistics.median(a / b for a, b in zip(self.seconds, other.seconds, strict=True))
+
+
+def run(*, quick: bool) -> Result:
+    """Measure, and return the page."""
+    networks, notes = build_networks(QUICK if quick else (*NETWORKS.names(), *VARIANTS))
+    costs = {
+        name: (count_parameters(net), count_flops(net, PATCH_PX)) for name, net in networks.items()
+    }
+    tables, verdicts = [], []
+    for backend, precision in ENGINES:
+        settings = PredictSettings(backend=backend, precision=precision, device="cpu")
+        try:
+            found = time_networks(networks, settings, n_rounds=3 if quick else ROUNDS)
+        except MissingExtraError:
+            notes.append(f"{backend} was left out: not installed.")
+            continue
+        usual = (backend, precision) == default_choice()
+        heading = f"## {backend}, {precision}{', what a user gets by default' if usual else ''}"
+        tables += [heading, _table(found, costs)]
+        if usual:
+            verdicts = _verdicts(found)
+    what = (
+        f"Networks with random weights and the published sizes, one channel and two classes, on "
+        f"patches of {PATCH_PX} × {PATCH_PX} pixels, from grey values in memory to logits in "
+        f"memory, {usable_cores()} threads. Median of {ROUNDS} rounds after {WARM_UPS} for "
+        "warming up; in each round all networks take their turn, and '× U-Net' is the median of "
+        "the ratios of each round, so that a busy minute meets all alike. 'Best batch' is the "
+        f"fastest per patch of {', '.join(map(str, BATCHES))}. A multiplication and an addition "
+        "count as two operations."
+    )
+    return Result("Latency of the networks", what, tables, [*verdicts, *notes])
+
+
+def build_networks(names: Sequence[str]) -> tuple[dict[str, nn.Module], list[str]]:
+    """Return the networks that can be built here, the reference first, and why others cannot."""
+    built: dict[str, nn.Module] = {}
+    notes: list[str] = []
+    for name in sorted(names, key=lambda name: name != REFERENCE):
+        torch.manual_seed(0)
+        try:
+            network = NETWORKS.build(VARIANTS.get(name, Component(name=name)), 1, 2).eval()
+        except TomolithError as error:
+            notes.append(f"`{name}` was left out: {str(error).splitlines()[0]}")
+            continue
+        if PATCH_PX % network.divisor:
+            notes.append(f"`{name}` was left out: its sides are multiples of {network.divisor}.")
+        else:
+            built[name] = network
+    return built, notes
+
+
+def time_networks(
+    networks: dict[str, nn.Module], settings: PredictSettings, *, n_rounds: int
+) -> dict[str, list[Timed]]:
+    """Time all networks in all batch sizes, in turns within each batch size."""
+    found: dict[str, list[Timed]] = {name: [] for name in networks}
+    for batch in BATCHES:
+        shape = (batch, 1, PATCH_PX, PATCH_PX)
+        patches = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        backends = {
+            name: build_backend(network, shape, settings)
+            for name, network in networks.items()
+            if not found[name] or found[name][0].median_s < SLOW_S
+        }
+        for backend in backends.values():
+            for _ in range(WARM_UPS):
+                backend.logits(patches)
+        rounds = [
+            {name: _seconds(backend, patches) / batch for name, backend in backends.items()}
+            for _ in range(n_rounds)
+        ]
+        for name in backends:
+            found[name].append(Timed(batch, tuple(taken[name] for taken in rounds)))
+    return found
+
+
+def _seconds(backend: Backend, patches: np.ndarray) -> float:
+    backend.logits(patches[::-1].copy())  # another network has been here: refill the caches
+    start = time.perf_counter()
+    backend.logits(patches)
+    return time.perf_counter() - start
+
+
+def _best(timed: Sequence[Timed]) -> Timed:
+    return min(timed, key=lambda t: t.median_s)
+
+
+def _table(found: dict[str, list[Timed]], costs: dict[str, tuple[int, int]]) -> str:
+    reference = found[REFERENCE]
+    rows = []
+    for name, timed in sorted(found.items(), key=lambda item: _best(item[1]).median_s):
+        one, best = timed[0], _best(timed)
+        n_parameters, n_flops = costs[name]
+        rows.append(
+            (
+                f"`{name}`",
+                f"{n_parameters / 1e6:.2f}",
+                f"{n_flops / 1e9:.2f}",
+                f"{1e3 * one.median_s:.2f}",
+                f"{one.ratio(reference[0]):.2f}",
+                str(best.batch),
+                f"{1e3 * best.median_s:.2f}",
+                f"{best.ratio(_best(reference)):.2f}",
+                f"{PATCH_PX**2 / best.median_s / 1e6:.2f}",
+            )
+        )
+    header = (
+        "network",
+        "M parameters",
+        "GFLOP",
+        "ms, batch 1",
+        "× U-Net",
+        "best batch",
+        "ms per patch",
+        "× U-Net",
+        "Mpx/s",
+    )
+    return table(header, rows)
+
+
+def _verdicts(found: dict[str, list[Timed]]) -> list[str]:
+    lines = []
+    for name, goal in GOALS.items():
+        if name not in found:
+            continue
+        one = found[name][0].ratio(found[REFERENCE][0])
+        best = _best(found[name]).ratio(_best(found[REFERENCE]))
+        reached = max(one, best) <= goal
+        lines.append(
+            f"`{name}`: {one:.2f} × U-Net at batch 1, {best:.2f} × at the best batch. Asked for "
+            f"was at most {goal:.1f} ×: **{'reached' if reached else 'NOT reached'}**."
+        )
+    return lines

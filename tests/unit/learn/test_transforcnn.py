@@ -1,0 +1,58 @@
+"""The decoders of TransforCNN: what they join, and what they cost."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tomolith.config import Component
+from tomolith.errors import RecipeError
+from tomolith.learn.networks import NETWORKS
+
+
+def build(name="transforcnn", **options):
+    torch.manual_seed(0)
+    return NETWORKS.build(Component(name=name, options=options), 1, 2).eval()
+
+
+@pytest.mark.parametrize("decoder", ["wide", "plain", "light"])
+def test_every_decoder_gives_logits_of_the_image_s_size(decoder):
+    net = build(decoder=decoder)
+    assert net(torch.zeros(1, 1, 48, 80)).shape == (1, 2, 48, 80)
+    net.train()(torch.randn(2, 1, 32, 32)).square().mean().backward()
+    assert [n for n, p in net.named_parameters() if p.grad is None] == []
+
+
+def test_the_light_decoder_puts_each_token_s_values_where_the_token_lies():
+    net = build(decoder="light")
+    tokens = torch.zeros(1, 256, 8, 8)
+    tokens[0, :, 2, 5] = 1.0
+    for rise, factor in zip(net.decoder.rise, (2, 4, 8, 16), strict=True):
+        risen = rise(tokens)
+        assert risen.shape == (1, 256 // factor**2, 8 * factor, 8 * factor)
+        there = risen[..., 2 * factor : 3 * factor, 5 * factor : 6 * factor]
+        assert float(there.min()) == 1.0
+        assert float(risen.sum()) == 256
+
+
+def test_no_stage_of_the_light_decoder_is_wider_than_its_result():
+    merges = build(decoder="light").decoder.merge
+    assert [merge[0].in_channels for merge in merges] == [128, 64, 32, 16]
+    assert [merge[0].in_channels for merge in build().decoder.merge] == [384, 192, 96, 32]
+
+
+def test_the_light_decoder_adds_its_own_maps():
+    net, given = build(decoder="light"), []
+    net.decoder.down[0].register_forward_hook(lambda m, i, o: torch.full_like(o, 5.0))
+    net.decoder.up[2].register_forward_hook(lambda m, i, o: torch.zeros_like(o))
+    net.decoder.merge[2].register_forward_hook(lambda m, i, o: given.append(i[0]))
+    net(torch.randn(1, 1, 32, 32))
+    assert torch.equal(given[0][:, :28], torch.full((1, 28, 16, 16), 5.0))
+
+
+@pytest.mark.parametrize("options", [{"units": 4}, {"channels": 8}])
+def test_tokens_that_cannot_be_unfolded_are_refused(options):
+    with pytest.raises(RecipeError, match="light decoder cannot unfold"):
+        build(decoder="light", **options)
+    with pytest.raises(RecipeError, match="may be 'wide', 'plain' or 'light'"):
+        build(decoder="narrow")
