@@ -9,6 +9,8 @@ DOCS := $(VENV)/.installed-docs
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints-ci.txt
 SOURCES := $(wildcard src tests benchmarks examples docs/hooks.py)
 DEMO := examples/demo/recipe.yaml
+# Tests side by side; a file of tests stays in one process.
+JOBS ?= 2
 # Rooms whose lines tests must reach.
 COVERED := config core store blocks measure
 comma := ,
@@ -53,7 +55,7 @@ demo: $(RUN)
 	$(BIN)/tomolith run $(DEMO)
 
 test: $(DEV)
-	$(BIN)/python -m pytest -m "not slow or slow_ci" --cov --cov-report=
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow or slow_ci" --cov --cov-report=
 	@$(BIN)/python -m coverage report --skip-covered --fail-under=90 --include='$(COVERED_FILES)'
 
 test-slow: $(DEV)
