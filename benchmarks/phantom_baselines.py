@@ -1,4 +1,4 @@
-"""How hard the phantom is: multi-Otsu and a random forest on every preset with whole scans."""
+"""How hard the phantom is: multi-Otsu and a random forest on every preset."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Result, table
-from tomolith.core import Box, Grid, LabelMap, Volume
+from tomolith.core import PRESETS, Box, Grid, LabelMap, Volume
 from tomolith.learn.classical import ForestSettings, OtsuBaseline, fit_forest
 from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, evaluate
 from tomolith.phantom import PHANTOM_PRESETS, CathodeSettings, PhantomSettings, make_phantom
+from tomolith.phantom.patches import write_patches
 from tomolith.phantom.settings import scan_name
 from tomolith.store.scan import Scan
 
@@ -25,14 +26,25 @@ SYSTEMS = {
     "forest-16": "random forest, blurs to 16 px",
 }
 N_SCORED = 24
+N_PATCHES = 100  # of single patches, to learn from and to score
 LARGEST_VOX, LARGEST_QUICK_VOX = 2**28, 2**23  # scans are written whole
 
 
 @dataclass(frozen=True)
-class _TrainingSlices:
-    image: Volume
-    labels: LabelMap
+class _Slices:
+    """Slices of a scan to learn from or to score on, and the name of their labels."""
+
+    scan: Scan
+    label_name: str
     boxes: tuple[Box, ...]
+
+    @property
+    def image(self) -> Volume:
+        return self.scan.image
+
+    @property
+    def labels(self) -> LabelMap:
+        return self.scan.labels(self.label_name)
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,7 @@ def run(*, quick: bool) -> Result:
     for case in _cases():
         settings, preset = case.settings, case.settings.preset
         if getattr(settings, "n_patches", None) is not None:
-            notes.append(f"`{preset}` was left out: single patches, no cells.")
+            rows += _table_rows(preset, "all", _score_patches(settings, quick=quick))
             continue
         n_voxels = settings.grid.n_voxels
         if n_voxels > limit:
@@ -60,7 +72,10 @@ def run(*, quick: bool) -> Result:
         for pulse, names in case.scans.items():
             with tempfile.TemporaryDirectory() as made:
                 first, second = (make_phantom(settings, Path(made) / f"{n}.zarr") for n in names)
-                scores = _score(first, second, n_scored=4 if quick else N_SCORED, quick=quick)
+                n_scored = min(4 if quick else N_SCORED, len(second.image.array))
+                learnt = _Slices(first, "hand", tuple(_labelled(first)))
+                scored = _Slices(second, "truth", _spread(second, 0, 1, n_scored))
+                scores = _score(learnt, scored, quick=quick)
             rows += _table_rows(preset, pulse, scores)
             if isinstance(settings, PhantomSettings):
                 notes.append(_verdict(preset, pulse, scores))
@@ -72,7 +87,9 @@ def run(*, quick: bool) -> Result:
         "hand-labelled cross-sections of the first cell; all are scored against the truth on "
         "evenly spread cross-sections of the second one after the same pulse. A phantom worth "
         f"training a network on must be hard for all of them: dendrites below {HARD_BELOW} IoU. A "
-        "cathode has no pulses: one is learned from, another one scored."
+        "cathode has no pulses: one is learned from, another one scored. Of the single patches of "
+        f"`binary-128`, {N_PATCHES} of the first 80 % are learned from and as many of the last "
+        "10 % scored; their lithium is dendrite and redeposited Li together."
     )
     header = ("preset", "pulse", "class", *(f"{name}, IoU" for name in SYSTEMS.values()))
     return Result("Classical methods on the phantom", what, [table(header, rows)], notes)
@@ -88,28 +105,43 @@ def _cases() -> Iterator[_Case]:
     yield _Case(cathodes, {"–": cathodes.scan_ids})
 
 
-def _score(first: Scan, second: Scan, *, n_scored: int, quick: bool) -> Scores:
-    n_z = second.grid.shape_zyx[0]
-    n_scored = min(n_scored, n_z)
-    scored = [_plane(second, (2 * i + 1) * n_z // (2 * n_scored)) for i in range(n_scored)]
-    truth = _stack([second.labels("truth").read(box) for box in scored], second)
+def _score_patches(settings: PhantomSettings, *, quick: bool) -> Scores:
+    """Learn from patches of the first 80 % of a set, and score others of the last 10 %."""
+    if quick:
+        settings = settings.model_copy(update={"n_patches": 100})
+    with tempfile.TemporaryDirectory() as made:
+        schema = PRESETS["li-binary"]
+        patches = write_patches(settings, Path(made) / "patches.zarr", schema=schema)
+        learnt = _Slices(patches, "truth", _spread(patches, 0, 0.8, 10 if quick else N_PATCHES))
+        scored = _Slices(patches, "truth", _spread(patches, 0.9, 1, 10 if quick else N_PATCHES))
+        return _score(learnt, scored, quick=quick)
+
+
+def _spread(scan: Scan, start: float, stop: float, n: int) -> tuple[Box, ...]:
+    """Return cross-sections spread evenly over a part of the scan, given as shares of it."""
+    n_z = scan.grid.shape_zyx[0]
+    share = (stop - start) / n
+    return tuple(_plane(scan, int(n_z * (start + (i + 0.5) * share))) for i in range(n))
+
+
+def _score(learnt: _Slices, scored: _Slices, *, quick: bool) -> Scores:
+    truth = _stack([scored.labels.read(box) for box in scored.boxes], scored)
     predicted = {
-        "otsu": _otsu(first, second, scored),
-        "forest-8": _forest(first, second, scored, settings=_settings(8, quick=quick)),
-        "forest-16": _forest(first, second, scored, settings=_settings(16, quick=quick)),
+        "otsu": _otsu(learnt, scored),
+        "forest-8": _forest(learnt, scored, settings=_settings(8, quick=quick)),
+        "forest-16": _forest(learnt, scored, settings=_settings(16, quick=quick)),
     }
     pairs = [
-        Pair(second.id, _stack(labels, second), truth, (truth.grid.box,), "test", system)
+        Pair(scored.scan.id, _stack(labels, scored), truth, (truth.grid.box,), "test", system)
         for system, labels in predicted.items()
     ]
     return evaluate(pairs, EvaluateSettings(metrics=["iou"]))
 
 
-def _otsu(first: Scan, second: Scan, scored: list[Box]) -> list[np.ndarray]:
-    hand = first.labels("hand")
-    otsu = OtsuBaseline.fit([_TrainingSlices(first.image, hand, tuple(_labelled(first)))])
-    thresholds = otsu.thresholds(second.image)
-    return [otsu.predict_box(second.image, box, thresholds) for box in scored]
+def _otsu(learnt: _Slices, scored: _Slices) -> list[np.ndarray]:
+    otsu = OtsuBaseline.fit([learnt])
+    thresholds = otsu.thresholds(scored.image)
+    return [otsu.predict_box(scored.image, box, thresholds) for box in scored.boxes]
 
 
 def _settings(sigma_max: float, *, quick: bool) -> ForestSettings:
@@ -118,22 +150,19 @@ def _settings(sigma_max: float, *, quick: bool) -> ForestSettings:
     return ForestSettings(sigma_max=sigma_max)
 
 
-def _forest(
-    first: Scan, second: Scan, scored: list[Box], *, settings: ForestSettings
-) -> list[np.ndarray]:
-    hand, planes = first.labels("hand"), list(_labelled(first))
+def _forest(learnt: _Slices, scored: _Slices, *, settings: ForestSettings) -> list[np.ndarray]:
     forest = fit_forest(
-        [_grey(first, box) for box in planes],
-        [hand.read(box)[0] for box in planes],
-        schema=hand.schema,
+        [_grey(learnt.image, box) for box in learnt.boxes],
+        [learnt.labels.read(box)[0] for box in learnt.boxes],
+        schema=learnt.labels.schema,
         settings=settings,
     )
-    return [forest.predict(_grey(second, box))[None] for box in scored]
+    return [forest.predict(_grey(scored.image, box))[None] for box in scored.boxes]
 
 
-def _grey(scan: Scan, box: Box) -> np.ndarray:
+def _grey(image: Volume, box: Box) -> np.ndarray:
     """Return a plane as shares of the full grey range."""
-    return scan.image.read(box)[0] / np.float32(np.iinfo(scan.image.dtype).max)
+    return image.read(box)[0] / np.float32(np.iinfo(image.dtype).max)
 
 
 def _plane(scan: Scan, z: int) -> Box:
@@ -150,9 +179,9 @@ def _labelled(scan: Scan) -> Iterator[Box]:
             yield box
 
 
-def _stack(planes: list[np.ndarray], scan: Scan) -> LabelMap:
+def _stack(planes: list[np.ndarray], slices: _Slices) -> LabelMap:
     array = np.concatenate(planes)
-    return LabelMap(Volume(array, Grid(array.shape, None)), scan.labels("truth").schema)
+    return LabelMap(Volume(array, Grid(array.shape, None)), slices.labels.schema)
 
 
 def _table_rows(preset: str, pulse: str, scores: Scores) -> Iterator[tuple[str, ...]]:
