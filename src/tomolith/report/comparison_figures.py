@@ -144,7 +144,7 @@ def classes_png(comparison: Comparison) -> bytes:
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     bar = figure.colorbar(image, ax=axes, label="IoU (0 to 1)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return to_png(figure)
 
 
