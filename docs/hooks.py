@@ -4,6 +4,7 @@ A line of a page that holds only one of these is replaced:
 
 ``{{ settings package.module:Class }}``      a table of the fields of a settings class
 ``{{ components package.module:REGISTRY }}`` a table of what is registered, with options
+``{{ quantities }}``                         a table of the quantities, with formula and source
 ``{{ help COMMAND }}``                       what ``tomolith COMMAND --help`` prints
 ``{{ errors }}``                             a table of the exception classes
 """
@@ -39,7 +40,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def fill(markdown: str) -> str:
     """Return the page with every line of the forms above replaced."""
-    makers = {"settings": settings, "components": components, "help": help_, "errors": errors}
+    makers = {
+        "settings": settings,
+        "components": components,
+        "quantities": quantities,
+        "help": help_,
+        "errors": errors,
+    }
     return LINE.sub(lambda match: makers[match[1]](match[2] or ""), markdown)
 
 
@@ -77,6 +84,17 @@ def components(target: str) -> str:
                 for key, p in registry.options(name).items()
             )
         rows.append(f"| `{name}` | {_cell(registry.summary(name))} | {options} |")
+    return "\n".join(rows)
+
+
+def quantities(_: str) -> str:
+    """Return a table of the quantities and what they are made of."""
+    registry = _load("tomolith.measure.quantities:QUANTITIES")
+    rows = ["| name | unit | what it is | formula | source |", "|---|---|---|---|---|"]
+    for name in registry.names():
+        kind = registry.load(name)
+        texts = (registry.summary(name), kind.formula, kind.source)
+        rows.append(f"| `{name}` | {kind.unit} | " + " | ".join(map(_cell, texts)) + " |")
     return "\n".join(rows)
 
 

@@ -104,7 +104,10 @@ def test_pytorch_runs_it_in_every_precision(name, precision):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow_ci) if n == "residual_unet" else n for n in NAMES],
+)
 @pytest.mark.parametrize("precision", ["fp32", "mixed"])
 def test_openvino_gives_the_same_labels(name, precision):
     try:

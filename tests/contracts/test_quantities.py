@@ -6,16 +6,26 @@ import numpy as np
 import pytest
 
 from tomolith.core import PRESETS, Box, Grid
-from tomolith.measure.quantities import QUANTITIES, Quantity, Region
+from tomolith.measure.quantities import QUANTITIES, Frame, Quantity, Region
 
 SCHEMA = PRESETS["li-operando"]
 GRID = Grid((6, 7, 8), (2.0, 1.0, 0.5))
-VALUES = np.random.default_rng(0).choice([0, 1, 2, 4, 255], GRID.shape_zyx).astype(np.uint8)
+VALUES = np.random.default_rng(0).choice([0, 1, 2, 3, 4, 5, 255], GRID.shape_zyx).astype(np.uint8)
+FRAMES = [
+    Frame(1, True, (2.6, 0.4, -0.1)),
+    Frame.half_depth(GRID.shape_zyx, axis=0),
+    Frame.half_depth(GRID.shape_zyx, axis=2, plating_high=False),
+]
 
 
 @pytest.fixture(params=QUANTITIES.names())
 def kind(request: pytest.FixtureRequest) -> type[Quantity]:
     return QUANTITIES.load(request.param)
+
+
+@pytest.fixture(params=FRAMES, ids=["tilted", "z", "x"])
+def frame(request: pytest.FixtureRequest) -> Frame:
+    return request.param
 
 
 def region(quantity: Quantity, core: Box) -> Region:
@@ -25,6 +35,8 @@ def region(quantity: Quantity, core: Box) -> Region:
 
 def test_declares_unit_and_halo(kind: type[Quantity]) -> None:
     assert kind.unit
+    assert kind.formula
+    assert kind.source
     assert len(kind.halo_zyx) == 3
     assert min(kind.halo_zyx) >= 0
 
@@ -34,27 +46,29 @@ def test_has_a_summary() -> None:
         assert len(QUANTITIES.summary(name)) > 20
 
 
-def test_blocks_merged_in_any_order_equal_the_whole(kind: type[Quantity]) -> None:
-    whole = kind(SCHEMA)
+def test_blocks_merged_in_any_order_equal_the_whole(kind: type[Quantity], frame: Frame) -> None:
+    whole = kind(SCHEMA, frame)
     whole.update(region(whole, GRID.box))
     parts = []
     for core in reversed(list(GRID.box.tiles((2, 3, 5)))):
-        parts.append(kind(SCHEMA))
+        parts.append(kind(SCHEMA, frame))
         parts[-1].update(region(parts[-1], core))
     for part in parts[1:]:
         parts[0].merge(part)
     assert parts[0].finish(GRID) == whole.finish(GRID)
 
 
-def test_names_every_class_once(kind: type[Quantity]) -> None:
-    quantity = kind(SCHEMA)
+def test_names_each_of_its_parts_once(kind: type[Quantity], frame: Frame) -> None:
+    quantity = kind(SCHEMA, frame)
     quantity.update(region(quantity, GRID.box))
     names = [found.class_name for found in quantity.finish(GRID)]
-    assert [name for name in names if name != "unlabelled"] == list(SCHEMA.names)
+    assert tuple(names) == quantity.parts
+    assert len(set(names)) == len(names)
+    assert all(needed in SCHEMA.names for needed in kind.needs)
 
 
-def test_needs_a_voxel_size_only_if_it_says_so(kind: type[Quantity]) -> None:
-    quantity = kind(SCHEMA)
+def test_needs_a_voxel_size_only_if_it_says_so(kind: type[Quantity], frame: Frame) -> None:
+    quantity = kind(SCHEMA, frame)
     quantity.update(region(quantity, GRID.box))
     unknown = Grid(GRID.shape_zyx, None)
     if kind.is_physical:
@@ -62,3 +76,12 @@ def test_needs_a_voxel_size_only_if_it_says_so(kind: type[Quantity]) -> None:
             quantity.finish(unknown)
     else:
         assert quantity.finish(unknown) == quantity.finish(GRID)
+
+
+def test_does_without_the_classes_that_it_does_not_need(kind: type[Quantity]) -> None:
+    schema, values = PRESETS["li-binary"], (VALUES > 2).astype(np.uint8)
+    if kind.needs:
+        pytest.skip("needs classes of a lithium cell")
+    quantity = kind(schema, FRAMES[0])
+    quantity.update(Region(values, GRID.box, GRID.box))
+    assert tuple(found.class_name for found in quantity.finish(GRID)) == quantity.parts

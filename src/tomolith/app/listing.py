@@ -14,13 +14,14 @@ _REGISTRIES = {
     "metrics": "tomolith.measure.metrics:METRICS",
     "quantities": "tomolith.measure.quantities:QUANTITIES",
     "readers": "tomolith.store.readers:READERS",
+    "cyclers": "tomolith.store.cyclers:CYCLERS",
     "exporters": "tomolith.store.exporters:EXPORTERS",
 }
 KINDS = (*_REGISTRIES, "steps")
 
 
 def listing(kind: str) -> Iterator[str]:
-    """Yield one line per component of ``kind``, and one per option.
+    """Yield one line per component of ``kind``, and one per option; of quantities their formula.
 
     Raises
     ------
@@ -49,6 +50,9 @@ def listing(kind: str) -> Iterator[str]:
 def _components(registry: Registry) -> Iterator[str]:
     for name in registry.names():
         yield f"{name:<22} {registry.summary(name)}"
+        for said in ("formula", "source"):
+            if text := getattr(registry.load(name), said, ""):
+                yield f"    {said + ':':<18} {text}"
         if not inspect.isclass(registry.load(name)) and not callable(registry.load(name)):
             continue
         for option, parameter in registry.options(name).items():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from tomolith.config import Component, Settings, did_you_mean, settings_hash
-from tomolith.core import Box, Grid, LabelMap, Measurement, Provenance
+from tomolith.core import Box, ClassSchema, Grid, LabelMap, Measurement, Provenance
 from tomolith.errors import InputError
-from tomolith.measure.quantities import QUANTITIES, Quantity, Region
+from tomolith.measure.quantities import QUANTITIES, Frame, Quantity, Region, find_frame
+from tomolith.measure.quantities.base import class_counts
 
 _BLOCK_ZYX = (32, 1024, 1024)
 
@@ -23,7 +26,19 @@ class MeasureSettings(Settings):
 
     quantities: tuple[Component, ...] | None = Field(
         None,
-        description="Names of quantities; all that the voxel size allows where none are given.",
+        description="Names of quantities; all that the voxel size and the classes allow where "
+        "none are given.",
+    )
+    plan_axis: Literal["z", "y", "x"] = Field(
+        "y", description="Axis that runs across the cell, from one electrode to the other."
+    )
+    plating_side: Literal["low", "high"] = Field(
+        "high", description="Whether Li is plated at small or at large indices of that axis."
+    )
+    sides: Literal["plane", "half_depth"] = Field(
+        "plane",
+        description="What parts the two sides: a plane fitted between the electrodes, or half of "
+        "the depth, as in Huang et al. 2023.",
     )
 
     @field_validator("quantities")
@@ -40,6 +55,39 @@ class MeasureSettings(Settings):
         if self.quantities is not None:
             return self.quantities
         return tuple(Component(name=name) for name in QUANTITIES.names())
+
+    def allowed(self, schema: ClassSchema) -> tuple[Component, ...]:
+        """Return the quantities asked for, or all for which the schema has the classes.
+
+        Raises
+        ------
+        InputError
+            A quantity was asked for by name that needs a class which the schema lacks.
+        """
+        lacking = {c.name: _lacking(c.name, schema) for c in self.chosen()}
+        for name, classes in lacking.items():
+            if classes and self.quantities is not None:
+                raise InputError(
+                    f"the quantity '{name}' cannot be given: the label map has no class "
+                    + " and no class ".join(f"'{c}'" for c in classes),
+                    expected=f"a label map with {', '.join(QUANTITIES.load(name).needs)}",
+                    mend=f"take '{name}' out of 'quantities', or measure another label map",
+                )
+        return tuple(c for c in self.chosen() if not lacking[c.name])
+
+    def frame(self, labelmap: LabelMap) -> Frame:
+        """Return how the cell lies in a label map."""
+        return find_frame(
+            labelmap,
+            axis="zyx".index(self.plan_axis),
+            plating_high=self.plating_side == "high",
+            plane=self.sides == "plane",
+        )
+
+
+def _lacking(name: str, schema: ClassSchema) -> tuple[str, ...]:
+    needs = QUANTITIES.load(name).needs
+    return tuple(c for c in needs if c not in schema.names)
 
 
 def measure(
@@ -66,12 +114,13 @@ def measure(
     Returns
     -------
     list of Measurement
-        One per quantity and class, with ``region`` = ``"<region>/<class>"``.
+        One per quantity and class or part, with ``region`` = ``"<region>/<class>"``.
 
     Raises
     ------
     InputError
-        A quantity was asked for by name that needs the voxel size, and it is unknown.
+        A quantity was asked for by name that needs the voxel size, and it is unknown, or that
+        needs a class which the schema lacks.
     MismatchError
         A label value stands in no class of the schema.
 
@@ -86,8 +135,8 @@ def measure(
     [('scan-0/background', 0.0, 'um3'), ('scan-0/lithium', 8.0, 'um3')]
     """
     grid = labelmap.grid
-    components = settings.chosen()
-    quantities: list[Quantity] = [QUANTITIES.build(c, labelmap.schema) for c in components]
+    components, frame = settings.allowed(labelmap.schema), settings.frame(labelmap)
+    quantities: list[Quantity] = [QUANTITIES.build(c, labelmap.schema, frame) for c in components]
     if settings.quantities is not None:
         for component, quantity in zip(components, quantities, strict=True):
             _refuse_unphysical(component.name, quantity, grid)
@@ -110,13 +159,14 @@ def _update(quantities: list[Quantity], labelmap: LabelMap, core: Box) -> None:
         z = 0  # the next section is no neighbour in space
     read = core.expand((z, y, x)).clip(labelmap.grid.shape_zyx)
     region = Region(labelmap.read(read), read, core)
+    class_counts(region, labelmap.schema)  # refuses values of no class, whatever is asked for
     for quantity in quantities:
         quantity.update(region)
 
 
 def _finish(quantity: Quantity, grid: Grid) -> list[tuple[str, float | int | None]]:
     if quantity.is_physical and _why_unphysical(grid) is not None:
-        return [(name, None) for name in quantity.schema.names]
+        return [(part, None) for part in quantity.parts]
     return [(found.class_name, found.value) for found in quantity.finish(grid)]
 
 

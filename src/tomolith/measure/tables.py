@@ -176,6 +176,8 @@ def _method(m: Measurement) -> str:
         return "counted voxels"
     if m.unit == "um3":
         return "not given: voxel size unknown, or 2-D sections"
+    if m.unit == "um":
+        return "not given: voxel size unknown, 2-D sections, or nothing there to measure"
     return "not given: no voxel has a class"
 
 

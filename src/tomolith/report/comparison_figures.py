@@ -144,7 +144,7 @@ def classes_png(comparison: Comparison) -> bytes:
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     bar = figure.colorbar(image, ax=axes, label="IoU (0 to 1)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return to_png(figure)
 
 
@@ -167,6 +167,7 @@ def amounts_png(comparison: Comparison, colours: dict[str, str]) -> bytes:
                 ax.errorbar(row.value, y, xerr=row.sd, fmt="o", ms=5.5, color=colour, capsize=2.5)
         ax.set_title(name, fontsize=10)
         ax.set_yticks(range(len(systems)), [s.name for s in systems])
+        ax.set_ylim(-0.6, len(systems) - 0.4)
         ax.margins(x=0.15)
         ax.xaxis.set_major_locator(MaxNLocator(4))
         _plain(ax, "x")
@@ -193,11 +194,13 @@ def speed_png(comparison: Comparison, colours: dict[str, str]) -> bytes:
         axes.annotate(
             system.name,
             (latency.value, score.value),
-            xytext=(7, 5),
+            xytext=(0, 9),
             textcoords="offset points",
+            ha="center",
             fontsize=9,
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.25, y=0.15)
     axes.set(xlabel="latency of one patch (ms)", ylabel="mean IoU, pooled")
     _plain(axes, "both")
@@ -274,11 +277,11 @@ def sample_png(scan: Scan, z: int, comparison: Comparison) -> bytes:
 def _mosaic(
     pictures: dict[str, npt.NDArray[np.uint8]], schema: ClassSchema, classes: tuple[str, ...]
 ) -> bytes:
-    n_columns = min(_COLUMNS, len(pictures))
-    n_rows = -(-len(pictures) // n_columns)
     height, width = next(iter(pictures.values())).shape[:2]
+    n_rows = -(-len(pictures) // (_COLUMNS if width < 1.5 * height else 3))
+    n_columns = -(-len(pictures) // n_rows)
     side = 9.4 / n_columns
-    size = (9.4, (side * height / width + 0.28) * n_rows + 0.35)
+    size = (9.4, (side * height / width + 0.24) * n_rows + 0.3)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for ax in panels:

@@ -21,8 +21,14 @@ METRIC_TITLES = {
     "fw_iou": "weighted IoU",
     "ece": "calibration error",
 }
-_UNITS = {"voxels": "voxels", "um3": "µm³", "percent": "%"}
-_QUANTITY_TITLES = {"voxel_count": "voxels", "volume": "volume", "share": "share"}
+_UNITS = {"voxels": "voxels", "um3": "µm³", "um2": "µm²", "um": "µm", "percent": "%", "deg": "°"}
+_QUANTITY_TITLES = {
+    "voxel_count": "voxels",
+    "volume": "volume",
+    "share": "share",
+    "effective_thickness": "effective thickness",
+    "plan_coverage": "plan coverage",
+}
 
 
 @dataclass(frozen=True)
@@ -133,32 +139,62 @@ def per_scan(scores: Scores | None) -> list[Table]:
 
 
 def volume_table(rows: Sequence[QuantityRow]) -> list[Table]:
-    """Return one table per label map: scans and classes down, quantities across."""
+    """Return two tables per label map: numbers of each class, and of the parts of the cell."""
     tables = []
     for labels in dict.fromkeys(r.labels for r in rows):
         chosen = [r for r in rows if r.labels == labels]
-        known = list(dict.fromkeys((r.quantity, r.unit) for r in chosen))
-        order = list(_QUANTITY_TITLES)
-        known.sort(key=lambda k: order.index(k[0]) if k[0] in order else 99)
-        value = {(r.scan, r.class_name, r.quantity): r.value for r in chosen}
-        lines = []
-        for scan, name in dict.fromkeys((r.scan, r.class_name) for r in chosen):
-            if name == "unlabelled" and not value.get((scan, name, "voxel_count")):
-                continue
-            cells = tuple(
-                quantity(value[scan, name, q], unit) if (scan, name, q) in value else ""
-                for q, unit in known
-            )
-            lines.append(TableRow(name, name, cells, group=scan))
-        columns = tuple(_heading(q, unit) for q, unit in known)
-        tables.append(Table(f"Label map '{labels}'", columns, tuple(lines)))
+        of_class = [
+            r for r in chosen if r.quantity in _QUANTITY_TITLES and ", " not in r.class_name
+        ]
+        parts = [r for r in chosen if r not in of_class]
+        if of_class:
+            tables.append(_class_table(labels, of_class))
+        if parts:
+            tables.append(_part_table(labels, parts))
     return tables
+
+
+def _class_table(labels: str, chosen: Sequence[QuantityRow]) -> Table:
+    """Return a table with scans and classes down, quantities across."""
+    known = list(dict.fromkeys((r.quantity, r.unit) for r in chosen))
+    order = list(_QUANTITY_TITLES)
+    known.sort(key=lambda k: order.index(k[0]) if k[0] in order else 99)
+    value = {(r.scan, r.class_name, r.quantity): r.value for r in chosen}
+    lines = []
+    for scan, name in dict.fromkeys((r.scan, r.class_name) for r in chosen):
+        if name == "unlabelled" and not value.get((scan, name, "voxel_count")):
+            continue
+        cells = tuple(
+            quantity(value[scan, name, q], unit) if (scan, name, q) in value else ""
+            for q, unit in known
+        )
+        lines.append(TableRow(name, name, cells, group=scan))
+    columns = tuple(_heading(q, unit) for q, unit in known)
+    return Table(f"Label map '{labels}'", columns, tuple(lines))
+
+
+def _part_table(labels: str, parts: Sequence[QuantityRow]) -> Table:
+    """Return a table with quantities and parts down, scans across."""
+    scans = tuple(dict.fromkeys(r.scan for r in parts))
+    value = {(r.scan, r.class_name, r.quantity): r.value for r in parts}
+    lines = tuple(
+        TableRow(
+            part,
+            "",
+            tuple(
+                quantity(value[s, part, q], unit) if (s, part, q) in value else "" for s in scans
+            ),
+            group=_heading(q.replace("_", " "), unit),
+        )
+        for q, part, unit in dict.fromkeys((r.quantity, r.class_name, r.unit) for r in parts)
+    )
+    return Table(f"Label map '{labels}', parts of the cell", scans, lines)
 
 
 def _heading(name: str, unit: str) -> str:
     title = _QUANTITY_TITLES.get(name, name)
     shown = _UNITS.get(unit, unit)
-    return title if title == shown else f"{title} ({shown})"
+    return title if shown in (title, "1") else f"{title} ({shown})"
 
 
 def _subsets(scores: Scores | None) -> list[str]:

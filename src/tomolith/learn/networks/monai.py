@@ -305,6 +305,7 @@ class SwinUNETR(Wrapped):
             raise ValueError(
                 f"features is {features} and window {window}; features is a multiple of 12"
             )
+        require("einops", extra="zoo")  # MONAI asks for it only when the network runs
         net = _monai().SwinUNETR(
             in_channels=in_channels,
             out_channels=n_classes,

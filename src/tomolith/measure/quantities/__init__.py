@@ -6,6 +6,7 @@ To add one: a file with a class derived from
 
 from tomolith.config import Registry
 from tomolith.measure.quantities.base import Quantity, Region
+from tomolith.measure.quantities.frame import Frame, find_frame
 
 QUANTITIES = Registry(
     "quantity",
@@ -13,8 +14,15 @@ QUANTITIES = Registry(
         "voxel_count": "tomolith.measure.quantities.voxel_count:VoxelCount",
         "volume": "tomolith.measure.quantities.volume:ClassVolume",
         "share": "tomolith.measure.quantities.share:Share",
+        "voxel_count_by_side": "tomolith.measure.quantities.by_side:VoxelCountBySide",
+        "volume_by_side": "tomolith.measure.quantities.by_side:VolumeBySide",
+        "share_by_side": "tomolith.measure.quantities.by_side:ShareBySide",
+        "effective_thickness": (
+            "tomolith.measure.quantities.effective_thickness:EffectiveThickness"
+        ),
+        "plan_coverage": "tomolith.measure.quantities.plan_coverage:PlanCoverage",
     },
     group="tomolith.quantities",
 )
 
-__all__ = ["QUANTITIES", "Quantity", "Region"]
+__all__ = ["QUANTITIES", "Frame", "Quantity", "Region", "find_frame"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tomolith.core import Box, ClassSchema, Grid
 from tomolith.errors import MismatchError
+from tomolith.measure.quantities.frame import Frame
 
 Counts = npt.NDArray[np.int64]
 UNLABELLED = "unlabelled"
@@ -33,6 +34,8 @@ class Region:
     labels: npt.NDArray[Any]
     read: Box
     core: Box
+    cache: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What quantities have worked out of this region and others may use."""
 
     @property
     def core_labels(self) -> npt.NDArray[Any]:
@@ -42,29 +45,52 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class ClassValue:
-    """The number found for one class; ``None`` where it does not exist."""
+    """The number found for one class, or for a part of the cell; ``None`` where there is none."""
 
     class_name: str
     value: float | int | None
 
 
 class Quantity(ABC):
-    """A number per class, added up block by block: update, merge, finish.
+    """A number per class or part, added up block by block: update, merge, finish.
 
-    Only integer counts are kept, so the order and the size of the blocks cannot change a digit.
+    Only integers are kept, so the order and the size of the blocks cannot change a digit. The
+    cores of all regions are tiles of one grid.
+
+    Parameters
+    ----------
+    schema
+        The classes; all of :attr:`needs` are among them.
+    frame
+        How the cell lies in the volume.
     """
 
     unit: ClassVar[str]
     """Unit of the numbers, as stored."""
 
+    formula: ClassVar[str] = ""
+    """How the number follows from the labels, in one line."""
+
+    source: ClassVar[str] = ""
+    """Where the definition comes from."""
+
     is_physical: ClassVar[bool] = False
-    """Whether the voxel size must be known."""
+    """Whether the voxel size must be known, and neighbours along z be neighbours in space."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Classes without which there is no such number."""
 
     halo_zyx: ClassVar[tuple[int, int, int]] = (0, 0, 0)
     """Voxels needed around the core on each side."""
 
-    def __init__(self, schema: ClassSchema) -> None:
+    def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
         self.schema = schema
+        self.frame = frame or Frame()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What :meth:`finish` names, in that order: the classes, unless told otherwise."""
+        return self.schema.names
 
     @abstractmethod
     def update(self, region: Region) -> None:
@@ -76,43 +102,51 @@ class Quantity(ABC):
 
     @abstractmethod
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
-        """Return one number per class, in the order of the schema."""
+        """Return one number per part, in the order of :attr:`parts`."""
+
+
+def class_counts(region: Region, schema: ClassSchema) -> Counts:
+    """Return the number of voxels of the core with each label value, of shape (256,).
+
+    Raises
+    ------
+    MismatchError
+        A value stands in no class of the schema; all such values are listed.
+    """
+    key = ("class_counts", schema)
+    if key not in region.cache:
+        region.cache[key] = _count(region.core_labels, schema)
+    found: Counts = region.cache[key]
+    return found
+
+
+def _count(labels: npt.NDArray[Any], schema: ClassSchema) -> Counts:
+    known = (*schema.values, schema.unlabelled)
+    out: Counts = np.zeros(256, np.int64)
+    for value in known:  # one comparison per class is 10 times faster than bincount
+        out[value] = np.count_nonzero(labels == value)
+    if out.sum() == labels.size:
+        return out
+    values, counts = np.unique(labels, return_counts=True)
+    bad = [(v, n) for v, n in zip(values, counts, strict=True) if v not in known]
+    raise MismatchError(
+        "label values outside the class schema: "
+        + ", ".join(f"{v} ({n} voxels so far)" for v, n in bad),
+        expected=f"one of {', '.join(str(v) for v in known)}",
+        mend="add the classes to the schema, or map the values when the labels are read",
+    )
 
 
 class CountingQuantity(Quantity):
     """A quantity that follows from the number of voxels with each label value."""
 
-    def __init__(self, schema: ClassSchema) -> None:
-        super().__init__(schema)
-        self._known = (*schema.values, schema.unlabelled)
+    def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
+        super().__init__(schema, frame)
         self._n: Counts = np.zeros(256, np.int64)
 
     def update(self, region: Region) -> None:
-        """Count the label values of the core.
-
-        Raises
-        ------
-        MismatchError
-            A value stands in no class of the schema; all such values are listed.
-        """
-        labels = region.core_labels
-        found = 0
-        for value in self._known:  # one comparison per class is 10 times faster than bincount
-            n = int(np.count_nonzero(labels == value))
-            self._n[value] += n
-            found += n
-        if found != labels.size:
-            self._refuse(labels)
-
-    def _refuse(self, labels: npt.NDArray[Any]) -> None:
-        values, counts = np.unique(labels, return_counts=True)
-        bad = [(v, n) for v, n in zip(values, counts, strict=True) if v not in self._known]
-        raise MismatchError(
-            "label values outside the class schema: "
-            + ", ".join(f"{v} ({n} voxels so far)" for v, n in bad),
-            expected=f"one of {', '.join(str(v) for v in self._known)}",
-            mend="add the classes to the schema, or map the values when the labels are read",
-        )
+        """Count the label values of the core; ``MismatchError`` for a value of no class."""
+        self._n += class_counts(region, self.schema)
 
     def merge(self, other: Self) -> None:
         """Add the counts of ``other``."""

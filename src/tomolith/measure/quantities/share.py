@@ -21,6 +21,8 @@ class Share(CountingQuantity):
     """
 
     unit = "percent"
+    formula = "100 · N / number of voxels that have a class"
+    source = "TransforCNN paper (volume fraction of Li)"
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the shares; ``None`` where no voxel has a class."""

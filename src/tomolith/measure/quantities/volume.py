@@ -23,6 +23,8 @@ class ClassVolume(CountingQuantity):
     """
 
     unit = "um3"
+    formula = "V = N · voxel volume"
+    source = "Huang et al., npj Comput. Mater. 9, 93 (2023)"
     is_physical = True
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:

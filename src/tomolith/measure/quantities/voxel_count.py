@@ -21,8 +21,14 @@ class VoxelCount(CountingQuantity):
     """
 
     unit = "voxels"
+    formula = "N = number of voxels with the label of the class"
+    source = "counting"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The classes, and ``unlabelled``."""
+        return (*self.schema.names, UNLABELLED)
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the counts; a class that does not occur has a count of 0."""
-        names = (*self.schema.names, UNLABELLED)
-        return tuple(ClassValue(name, self.count(name)) for name in names)
+        return tuple(ClassValue(name, self.count(name)) for name in self.parts)

@@ -1,0 +1,98 @@
+"""Class counts per column of the cell, on either side of the plane that parts the electrodes."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tomolith.core import ClassSchema
+from tomolith.measure.quantities.base import Counts, Quantity, Region
+from tomolith.measure.quantities.frame import Frame, PlanKey
+
+Columns = npt.NDArray[np.int32]
+_FULL_BYTE = 255  # ones that fit into a byte
+_LOW, _HIGH = 0, 1
+
+
+def column_counts(region: Region, frame: Frame, value: int) -> Columns:
+    """Return how many voxels of the core bear ``value``, per side and column.
+
+    Returns
+    -------
+    Columns
+        Shape (2, n_u, n_v): the side at small and the side at large indices.
+
+    Examples
+    --------
+    >>> from tomolith.core import Box
+    >>> box = Box((0, 0, 0), (1, 4, 2))
+    >>> labels = np.array([[[1, 0], [1, 0], [0, 0], [1, 1]]], np.uint8)
+    >>> column_counts(Region(labels, box, box), Frame.half_depth((1, 4, 2)), 1).tolist()
+    [[[2, 0]], [[1, 1]]]
+    """
+    key = ("column_counts", frame, value)
+    if key not in region.cache:
+        region.cache[key] = _column_counts(region, frame, value)
+    found: Columns = region.cache[key]
+    return found
+
+
+def _column_counts(region: Region, frame: Frame, value: int) -> Columns:
+    mask = frame.across(region.core_labels) == value
+    n = mask.shape[1]
+    first_high = frame.first_high(region.core) - region.core.start_zyx[frame.axis]
+    # only the slices through which the plane runs have voxels of both sides
+    lowest = int(np.clip(first_high.min(), 0, n))
+    highest = int(np.clip(first_high.max(), 0, n))
+    low = _sum_across(mask[:, :lowest])
+    if highest > lowest:
+        index = np.arange(lowest, highest)
+        below = index[None, :, None] < first_high[:, None, :]
+        low += _sum_across(mask[:, lowest:highest] & below)
+    return np.stack([low, _sum_across(mask) - low])
+
+
+def _sum_across(mask: npt.NDArray[np.bool_]) -> Columns:
+    """Sum along axis 1, in bytes where these hold the sum: many times faster."""
+    ones = mask.view(np.uint8)
+    out = np.zeros((mask.shape[0], mask.shape[2]), np.int32)
+    for start in range(0, mask.shape[1], _FULL_BYTE):
+        out += np.add.reduce(ones[:, start : start + _FULL_BYTE], axis=1, dtype=np.uint8)
+    return out
+
+
+def assemble(
+    pieces: dict[PlanKey, npt.NDArray[Any]], plan_shape: tuple[int, int], fill: int = 0
+) -> npt.NDArray[Any]:
+    """Return the whole map of pieces that tile the plan; axes (…, u, v)."""
+    first = next(iter(pieces.values()))
+    out = np.full((*first.shape[:-2], *plan_shape), fill, first.dtype)
+    for (u0, u1, v0, v1), piece in pieces.items():
+        out[..., u0:u1, v0:v1] = piece
+    return out
+
+
+class SidesQuantity(Quantity):
+    """A quantity that follows from the number of voxels of each class on each side."""
+
+    def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
+        super().__init__(schema, frame)
+        self._n: Counts = np.zeros((256, 2), np.int64)
+
+    def update(self, region: Region) -> None:
+        """Count the classes of the core on each side."""
+        for value in self.schema.values:
+            self._n[value] += column_counts(region, self.frame, value).sum(axis=(1, 2))
+
+    def merge(self, other: Self) -> None:
+        """Add the counts of ``other``."""
+        self._n += other._n
+
+    def count(self, class_name: str, side: str | None = None) -> int:
+        """Return the number of voxels of a class, on one side or on both; 0 for no such class."""
+        if class_name not in self.schema.names:
+            return 0
+        n = self._n[self.schema[class_name].value]
+        return int(n.sum() if side is None else n[self.frame.sides.index(side)])

@@ -1,0 +1,25 @@
+"""What Li belongs to which side of the cell."""
+
+from __future__ import annotations
+
+from tomolith.core import ClassSchema
+from tomolith.measure.quantities.frame import PLATING, STRIPPING
+
+GROWN = {PLATING: ("dendrite", "deposited"), STRIPPING: ("redeposited",)}
+"""Li that grew on an electrode, wherever it reaches."""
+
+
+def electrode_part(side: str) -> str:
+    """Return the name of the electrode of a side.
+
+    Examples
+    --------
+    >>> electrode_part(PLATING)
+    'electrode, plating side'
+    """
+    return f"electrode, {side}"
+
+
+def has_electrodes(schema: ClassSchema) -> bool:
+    """Tell whether a schema knows an electrode, so that the cell has sides."""
+    return "electrode" in schema.names

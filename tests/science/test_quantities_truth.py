@@ -1,0 +1,81 @@
+"""The quantities of true labels are the true numbers of the phantom, and those of known shapes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from tomolith.core import PRESETS, Box, Grid, LabelMap, Volume
+from tomolith.measure.quantify import MeasureSettings, measure
+from tomolith.phantom import Cell, PhantomSettings
+from tomolith.phantom.truth import TruthCounter
+
+SCHEMA = PRESETS["li-operando"]
+SHAPE = (64, 64, 64)
+PULSES = (0, 12, 24)
+Found = dict[tuple[str, str], float | None]
+
+
+def measured(
+    values: np.ndarray, size_um: float | tuple[float, float, float], *names: str, **options: object
+) -> Found:
+    sizes = (size_um,) * 3 if isinstance(size_um, float) else size_um
+    labels = LabelMap(Volume(values, Grid(values.shape, sizes)), SCHEMA)
+    block = options.pop("block_zyx", (32, 64, 64))
+    settings = MeasureSettings(quantities=names or None, **options)
+    found = measure(labels, settings, region="s", block_zyx=block)
+    return {(m.name, m.region.removeprefix("s/")): m.value for m in found}
+
+
+@pytest.fixture(scope="module", params=PULSES)
+def true_and_found(request: pytest.FixtureRequest) -> tuple[Found, Found]:
+    settings = PhantomSettings(preset="tiny", scans=PULSES)
+    cell, box = Cell.build(settings, 0), Box((0, 0, 0), SHAPE)
+    material = cell.draw(box, request.param).material
+    counter = TruthCounter(cell, request.param)
+    counter.add(box, material)
+    true = {(r.quantity, r.region): r.value for r in counter.rows("s", 0)}
+    return true, measured(material, settings.voxel_size_um)
+
+
+@pytest.mark.parametrize("class_name", SCHEMA.names)
+def test_counts_and_coverage_are_exact(
+    true_and_found: tuple[Found, Found], class_name: str
+) -> None:
+    true, found = true_and_found
+    assert found["voxel_count", class_name] == true["voxel_count", class_name]
+    for name, same in (
+        ("volume", "volume"),
+        ("volume_percent", "share"),
+        ("effective_thickness", "effective_thickness"),
+        ("plan_coverage", "plan_coverage"),
+    ):
+        assert found[same, class_name] == pytest.approx(true[name, class_name], rel=1e-12)
+
+
+@pytest.mark.parametrize("side", ["stripping side", "plating side"])
+def test_the_sides_are_parted_exactly(true_and_found: tuple[Found, Found], side: str) -> None:
+    true, found = true_and_found
+    part = f"electrode, {side}"
+    for name, of in (("effective_thickness",) * 2, ("volume_by_side", "li_volume")):
+        assert found[name, part] == pytest.approx(true[of, part], rel=1e-12)
+
+
+def slab(angle_deg: float, sizes_um: tuple[float, float, float]) -> np.ndarray:
+    """Return two electrodes of 24 µm, 40 µm apart, tilted in z and x."""
+    shape = tuple(round(n / size) for n, size in zip((64, 200, 64), sizes_um, strict=True))
+    z, y, x = ((np.arange(n) - (n - 1) / 2) * size for n, size in zip(shape, sizes_um, strict=True))
+    a = math.radians(angle_deg)
+    turned = (z[:, None] * 0.6 + x[None, :] * 0.8) * math.sin(a)
+    across = y[None, :, None] * math.cos(a) + turned[:, None, :]
+    return ((np.abs(across) >= 20) & (np.abs(across) < 44)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("angle_deg", [0.0, 10.0, 30.0])
+def test_tilted_sides_are_parted_by_the_fitted_plane(angle_deg: float) -> None:
+    found = measured(slab(angle_deg, (1.0, 1.0, 1.0)), 1.0, "effective_thickness")
+    for side in ("stripping side", "plating side"):
+        thickness = found["effective_thickness", f"electrode, {side}"]
+        assert thickness == pytest.approx(24 / math.cos(math.radians(angle_deg)), rel=0.01)
