@@ -72,7 +72,7 @@ def run(*, quick: bool) -> Result:
         for pulse, names in case.scans.items():
             with tempfile.TemporaryDirectory() as made:
                 first, second = (make_phantom(settings, Path(made) / f"{n}.zarr") for n in names)
-                n_scored = min(4 if quick else N_SCORED, len(second.image.array))
+                n_scored = min(4 if quick else N_SCORED, second.grid.shape_zyx[0])
                 learnt = _Slices(first, "hand", tuple(_labelled(first)))
                 scored = _Slices(second, "truth", _spread(second, 0, 1, n_scored))
                 scores = _score(learnt, scored, quick=quick)

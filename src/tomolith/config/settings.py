@@ -83,6 +83,9 @@ def _recipe_error(kind: type[BaseModel], error: ValidationError, where: str) -> 
         return RecipeError(f"'{key}' is missing", where=where, mend=f"add '{key}:'")
     message = str(first["msg"]).removeprefix("Value error, ")
     value = first.get("input")
+    if key and isinstance(value, Mapping) and first["type"] == "value_error":
+        # the values are each fine, but do not go together: the message says what is wrong
+        return RecipeError(f"'{key}': {message}", where=where, mend=f"correct '{key}'")
     return RecipeError(
         f"'{key}' is {value!r}" if key else message,
         expected=message if key else None,

@@ -125,6 +125,16 @@ def test_defaults_are_checked_too():
         Wrong()
 
 
+def test_values_that_do_not_go_together_are_told_without_repeating_them_all():
+    class Recipe(Settings):
+        part: Pair
+
+    error = refusal({"part": {"low": 2, "high": 1}}, Recipe)
+    assert error.found == "'part': high must lie above low"
+    assert error.expected is None
+    assert error.mend == "correct 'part'"
+
+
 def test_did_you_mean_has_nothing_to_say_about_nothing():
     assert did_you_mean("x", []) is None
 
