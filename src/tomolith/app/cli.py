@@ -139,7 +139,7 @@ def list_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="networks, losses, metrics, quantities, readers, exporters or steps.",
+            help="networks, losses, metrics, quantities, readers, cyclers, exporters or steps.",
         ),
     ],
 ) -> None:
@@ -152,7 +152,9 @@ def list_(
 
 @app.command()
 def info(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="An image, scan or model.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="An image, scan, model or cycler file.")
+    ],
     dataset: Annotated[
         str | None, typer.Option(help="Which dataset of an HDF5 file to open.")
     ] = None,
