@@ -9,6 +9,7 @@ import pytest
 
 from tomolith.core import PRESETS, Box, Grid, LabelMap, Volume
 from tomolith.measure.quantify import MeasureSettings, measure
+from tomolith.measure.quantities import QUANTITIES
 from tomolith.phantom import Cell, PhantomSettings
 from tomolith.phantom.truth import TruthCounter
 
@@ -19,12 +20,15 @@ Found = dict[tuple[str, str], float | None]
 
 
 def measured(
-    values: np.ndarray, size_um: float | tuple[float, float, float], *names: str, **options: object
+    values: np.ndarray,
+    size_um: float | tuple[float, float, float],
+    *quantities: str | dict[str, object],
+    **options: object,
 ) -> Found:
     sizes = (size_um,) * 3 if isinstance(size_um, float) else size_um
     labels = LabelMap(Volume(values, Grid(values.shape, sizes)), SCHEMA)
     block = options.pop("block_zyx", (32, 64, 64))
-    settings = MeasureSettings(quantities=names or None, **options)
+    settings = MeasureSettings(quantities=quantities or None, **options)
     found = measure(labels, settings, region="s", block_zyx=block)
     return {(m.name, m.region.removeprefix("s/")): m.value for m in found}
 
@@ -37,7 +41,13 @@ def true_and_found(request: pytest.FixtureRequest) -> tuple[Found, Found]:
     counter = TruthCounter(cell, request.param)
     counter.add(box, material)
     true = {(r.quantity, r.region): r.value for r in counter.rows("s", 0)}
-    return true, measured(material, settings.voxel_size_um)
+    li_volume = {
+        "name": "li_volume",
+        "deposited_porosity_frac": settings.deposit_porosity_frac,
+        "redeposited_porosity_frac": settings.redeposit_porosity_frac,
+    }
+    names = [name for name in QUANTITIES.names() if name != "li_volume"]
+    return true, measured(material, settings.voxel_size_um, li_volume, *names)
 
 
 @pytest.mark.parametrize("class_name", SCHEMA.names)
@@ -61,6 +71,37 @@ def test_the_sides_are_parted_exactly(true_and_found: tuple[Found, Found], side:
     part = f"electrode, {side}"
     for name, of in (("effective_thickness",) * 2, ("volume_by_side", "li_volume")):
         assert found[name, part] == pytest.approx(true[of, part], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("pit_filling", "pit"), ("void_map_share", "redeposited")]
+)
+def test_pits_and_voids_are_exact(
+    true_and_found: tuple[Found, Found], name: str, part: str
+) -> None:
+    true, found = true_and_found
+    if true[name, part] is None:
+        assert found[name, part] is None
+    else:
+        assert found[name, part] == pytest.approx(true[name, part], rel=1e-12)
+
+
+def test_li_volumes_are_exact_where_the_porosity_is_known(
+    true_and_found: tuple[Found, Found],
+) -> None:
+    true, found = true_and_found
+    parts = [part for name, part in true if name == "li_volume"]
+    assert len(parts) == 5
+    for part in parts:
+        assert found["li_volume", part] == pytest.approx(true["li_volume", part], rel=1e-12)
+
+
+def test_dead_li_is_exact(true_and_found: tuple[Found, Found]) -> None:
+    true, found = true_and_found
+    parts = ("dendrite", "deposited", "plating side, pieces too small to tell")
+    dead = sum(found["dead_li_volume", part] or 0.0 for part in parts)
+    region = "dendrite and deposited, 26-connected"
+    assert dead == pytest.approx(true["dead_li_volume", region], rel=1e-12)
 
 
 def slab(angle_deg: float, sizes_um: tuple[float, float, float]) -> np.ndarray:

@@ -21,6 +21,13 @@ QUANTITIES = Registry(
             "tomolith.measure.quantities.effective_thickness:EffectiveThickness"
         ),
         "plan_coverage": "tomolith.measure.quantities.plan_coverage:PlanCoverage",
+        "pit_filling": "tomolith.measure.quantities.pits:PitFilling",
+        "unfilled_pits": "tomolith.measure.quantities.pits:UnfilledPits",
+        "void_map_share": "tomolith.measure.quantities.voids:VoidMapShare",
+        "void_depth": "tomolith.measure.quantities.voids:VoidDepth",
+        "contact_area": "tomolith.measure.quantities.voids:ContactArea",
+        "dead_li_volume": "tomolith.measure.quantities.dead_li:DeadLi",
+        "li_volume": "tomolith.measure.quantities.li_volume:LiVolume",
     },
     group="tomolith.quantities",
 )
