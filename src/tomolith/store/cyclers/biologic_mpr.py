@@ -18,6 +18,7 @@ from tomolith.store.cyclers.table import Table, head_of
 
 _MAGIC = "BIO-LOGIC MODULAR FILE"
 _MODE_BITS = 0x03
+_FAILURES = (OSError, ValueError, NotImplementedError, AssertionError, KeyError, struct.error)
 
 
 class BiologicMprReader:
@@ -40,9 +41,10 @@ class BiologicMprReader:
         galvani = require("galvani.BioLogic", extra="echem-gpl")
         try:
             found = galvani.MPRfile(str(path))
-        except (ValueError, NotImplementedError, AssertionError, KeyError, struct.error) as error:
+        except _FAILURES as error:
+            reason = " ".join(str(error).split())
             raise ReadError(
-                f"galvani cannot read the .mpr file: {type(error).__name__} {error}",
+                f"galvani cannot read the .mpr file: {type(error).__name__} {reason}",
                 where=path,
                 mend="export it from EC-Lab as text (.mpt), which tomolith reads by itself",
             ) from error

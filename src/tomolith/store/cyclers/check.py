@@ -97,9 +97,10 @@ def _last_digit(values: npt.NDArray[np.float64]) -> float:
     >>> _last_digit(np.array([1 / 3]))
     0.0
     """
+    largest = float(np.abs(values).max())
     for digits in range(10):
         place = float(10.0**-digits)
-        if np.abs(np.round(values, digits) - values).max() < 1e-6 * place:
+        if place <= largest and np.abs(np.round(values, digits) - values).max() < 1e-6 * place:
             return place
     return 0.0
 
