@@ -78,10 +78,8 @@ def test_needs_a_voxel_size_only_if_it_says_so(kind: type[Quantity], frame: Fram
         assert quantity.finish(unknown) == quantity.finish(GRID)
 
 
-def test_does_without_the_classes_that_it_does_not_need(kind: type[Quantity]) -> None:
-    schema, values = PRESETS["li-binary"], (VALUES > 2).astype(np.uint8)
-    if kind.needs:
-        pytest.skip("needs classes of a lithium cell")
-    quantity = kind(schema, FRAMES[0])
-    quantity.update(Region(values, GRID.box, GRID.box))
+@pytest.mark.parametrize("name", [n for n in QUANTITIES.names() if not QUANTITIES.load(n).needs])
+def test_does_without_the_classes_that_it_does_not_need(name: str) -> None:
+    quantity = QUANTITIES.load(name)(PRESETS["li-binary"], FRAMES[0])
+    quantity.update(Region((VALUES > 2).astype(np.uint8), GRID.box, GRID.box))
     assert tuple(found.class_name for found in quantity.finish(GRID)) == quantity.parts

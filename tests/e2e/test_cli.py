@@ -97,6 +97,7 @@ def test_bad_input_is_refused_and_leaves_nothing(tmp_path, make, entry, code, wo
 def test_list_names_components_and_refuses_unknown_kinds():
     assert "unet" in tomolith("list", "networks").stdout
     refused(tomolith("list", "netwerks"), 2, "did you mean 'networks'")
+    assert "formula:           d = V / A" in tomolith("measure", "--list").stdout
 
 
 def test_unknown_key_from_set_is_refused(tmp_path):

@@ -119,6 +119,34 @@ def _require_step(name: str, active: tuple[str, ...]) -> None:
         )
 
 
+def _explain_quantities(wanted: bool) -> None:
+    if wanted:
+        list_("quantities")
+        raise typer.Exit
+
+
+def _add_measure_command(summary: str) -> None:
+    def command(
+        recipe: RecipePath,
+        set_: Overrides = None,
+        explain: Annotated[
+            bool,
+            typer.Option(
+                "--list",
+                callback=_explain_quantities,
+                is_eager=True,
+                help="Explain every quantity, with formula and source, and stop.",
+            ),
+        ] = False,
+    ) -> None:
+        from tomolith.app.run import run_one
+        from tomolith.app.study import Study
+
+        run_one(Study.load(recipe, set_ or ()), "measure", say=say)
+
+    app.command("measure", help=summary)(command)
+
+
 def _add_step_command(step: str, summary: str) -> None:
     def command(recipe: RecipePath, set_: Overrides = None) -> None:
         from tomolith.app.run import run_one
@@ -130,7 +158,10 @@ def _add_step_command(step: str, summary: str) -> None:
 
 
 for _step, _summary in STEP_SUMMARIES.items():
-    _add_step_command(_step, _summary)
+    if _step == "measure":
+        _add_measure_command(_summary)
+    else:
+        _add_step_command(_step, _summary)
 
 
 @app.command("list")
@@ -139,7 +170,7 @@ def list_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="networks, losses, metrics, quantities, readers, exporters or steps.",
+            help="networks, losses, metrics, quantities, readers, cyclers, exporters or steps.",
         ),
     ],
 ) -> None:
@@ -152,7 +183,9 @@ def list_(
 
 @app.command()
 def info(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="An image, scan or model.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="An image, scan, model or cycler file.")
+    ],
     dataset: Annotated[
         str | None, typer.Option(help="Which dataset of an HDF5 file to open.")
     ] = None,

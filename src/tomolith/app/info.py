@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tomolith.errors import ReadError
+from tomolith.store.cyclers import read_cycler, sniff_cycler
 from tomolith.store.readers import open_raw
 from tomolith.store.scan import Scan
 
 
 def describe(path: Path, *, dataset: str | None = None) -> Iterator[str]:
-    """Yield what is known about an image, a stored scan or a model folder.
+    """Yield what is known about an image, a stored scan, a model folder or a cycler file.
 
     Raises
     ------
@@ -20,6 +21,9 @@ def describe(path: Path, *, dataset: str | None = None) -> Iterator[str]:
     """
     if (path / "model.yaml").is_file():
         yield from _describe_model(path)
+        return
+    if sniff_cycler(path) is not None:
+        yield from _describe_cycler(path)
         return
     raw = open_raw(path, dataset=dataset)
     size = raw.voxel_size_um
@@ -60,3 +64,25 @@ def _describe_model(path: Path) -> Iterator[str]:
     yield f"voxel size  {'unknown' if size is None else size}"
     for name, value in bundle.scores.items():
         yield f"score       {name} {'absent' if value is None else f'{value:.4f}'}"
+
+
+def _describe_cycler(path: Path) -> Iterator[str]:
+    """Yield what a cycler file says, with its pulses and rests; its charge has been checked."""
+    from tomolith.measure.electrochemistry import find_steps
+
+    record = read_cycler(path)
+    steps = find_steps(record)
+    charged_mah = sum(p.charge_mah for p in steps.pulses if p.direction > 0)
+    back_mah = sum(p.charge_mah for p in steps.pulses if p.direction < 0)
+    yield f"path        {path}"
+    yield f"reader      {record.reader}"
+    yield f"started     {record.started or 'not stated'}"
+    yield f"time        {record.time_s[0]:.6g} to {record.time_s[-1]:.6g} s, {len(record)} samples"
+    yield f"current     {1e3 * record.current_a.min():.6g} to {1e3 * record.current_a.max():.6g} mA"
+    yield f"voltage     {record.voltage_v.min():.5g} to {record.voltage_v.max():.5g} V"
+    yield f"charge      {charged_mah:.6g} mAh on charge, {back_mah:.6g} mAh on discharge"
+    checked = "not checked" if record.charge_mah is None else "agrees with current × time"
+    yield f"            {checked}"
+    yield f"steps       {len(steps.pulses)} pulses, {len(steps.rests)} rests"
+    for line in (*record.notes, *steps.notes, *record.description):
+        yield f"            {line}"

@@ -1,6 +1,7 @@
 """The core types: small frozen values that every room shares."""
 
 from tomolith.core.box import Box
+from tomolith.core.cycler import CyclerRecord
 from tomolith.core.grid import Grid
 from tomolith.core.intensity import IntensityStats, Normalisation
 from tomolith.core.labelmap import LabelMap
@@ -22,6 +23,7 @@ __all__ = [
     "ArrayLike",
     "Box",
     "ClassSchema",
+    "CyclerRecord",
     "Grid",
     "IntensityStats",
     "LabelClass",

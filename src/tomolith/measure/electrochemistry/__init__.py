@@ -1,0 +1,56 @@
+"""Charge and lithium: pulses and rests, scans matched to them, Faraday's law on the area."""
+
+from tomolith.measure.electrochemistry.faraday import (
+    CapacityRatio,
+    ExpectedLithium,
+    SeenVolume,
+    capacity_ratios,
+    expected_lithium,
+    local_current_density_ma_cm2,
+    plan_area_cm2,
+)
+from tomolith.measure.electrochemistry.matching import (
+    ClockOffset,
+    MatchedScan,
+    ScanMatch,
+    ScanTime,
+    estimate_clock_offset,
+    match_by_order,
+    match_by_time,
+    scan_times,
+)
+from tomolith.measure.electrochemistry.pulses import (
+    Pulse,
+    Rest,
+    Steps,
+    current_on_s,
+    find_steps,
+)
+from tomolith.measure.electrochemistry.voltage import OnCurve, PulseVoltage, envelope, on_curve
+
+__all__ = [
+    "CapacityRatio",
+    "ClockOffset",
+    "ExpectedLithium",
+    "MatchedScan",
+    "OnCurve",
+    "Pulse",
+    "PulseVoltage",
+    "Rest",
+    "ScanMatch",
+    "ScanTime",
+    "SeenVolume",
+    "Steps",
+    "capacity_ratios",
+    "current_on_s",
+    "envelope",
+    "estimate_clock_offset",
+    "expected_lithium",
+    "find_steps",
+    "local_current_density_ma_cm2",
+    "match_by_order",
+    "match_by_time",
+    "on_curve",
+    "plan_area_cm2",
+    "scan_times",
+]

@@ -1,0 +1,144 @@
+"""Where the electrodes lie, how rough, how tilted and how thick they are."""
+
+from __future__ import annotations
+
+import math
+
+from tomolith.core import Grid
+from tomolith.measure.quantities.base import ClassValue
+from tomolith.measure.quantities.frame import PLATING, STRIPPING
+from tomolith.measure.quantities.sides import electrode_part
+from tomolith.measure.quantities.surfaces import SurfaceQuantity, Surfaces, mean
+
+
+class _OfElectrodes(SurfaceQuantity):
+    """One number for each electrode."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The electrode of each side."""
+        return electrode_part(STRIPPING), electrode_part(PLATING)
+
+    def of_side(self, surfaces: Surfaces, side: str) -> float | None:
+        """Return the number of one electrode; ``None`` where it is not seen."""
+        raise NotImplementedError
+
+    def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
+        """Return the numbers; ``InputError`` where the voxel size is unknown."""
+        surfaces = self.surfaces(grid)
+        return tuple(
+            ClassValue(part, self.of_side(surfaces, side))
+            for part, side in zip(self.parts, (STRIPPING, PLATING), strict=True)
+        )
+
+
+class Position(_OfElectrodes):
+    """Mean position in µm of each electrode's inner face, from the centre of the volume.
+
+    ``surfaces(grid).inner`` gives the maps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tomolith.core import PRESETS, Box
+    >>> from tomolith.measure.quantities.base import Region
+    >>> from tomolith.measure.quantities.frame import Frame
+    >>> box = Box((0, 0, 0), (1, 6, 1))
+    >>> position = Position(PRESETS["li-operando"], Frame.half_depth((1, 6, 1)))
+    >>> labels = np.array([1, 1, 0, 0, 0, 1], np.uint8).reshape(1, 6, 1)
+    >>> position.update(Region(labels, box, box))
+    >>> [v.value for v in position.finish(Grid((1, 6, 1), (1.0, 2.0, 1.0)))]
+    [-2.0, 4.0]
+    """
+
+    unit = "um"
+    formula = "mean height of the last electrode voxel's inner face, per column"
+
+    def of_side(self, surfaces: Surfaces, side: str) -> float | None:
+        """Return the mean height."""
+        return mean(surfaces.inner[side])
+
+
+class Roughness(_OfElectrodes):
+    """Roughness in µm of each electrode's inner face, about its plane."""
+
+    unit = "um"
+    formula = "Sq = root mean square distance of the inner face from its least-squares plane"
+    source = "Sq of ISO 25178-2"
+
+    def of_side(self, surfaces: Surfaces, side: str) -> float | None:
+        """Return the root mean square."""
+        return surfaces.roughness_um(side)
+
+
+class Tilt(_OfElectrodes):
+    """Tilt in degrees of each electrode's inner face against the plan."""
+
+    unit = "deg"
+    formula = "arccos(1 / sqrt(1 + a² + b²)), a and b the slopes of the least-squares plane"
+    source = "geometry"
+
+    def of_side(self, surfaces: Surfaces, side: str) -> float | None:
+        """Return the angle."""
+        plane = surfaces.fit(side)
+        return None if plane is None else math.degrees(math.acos(plane.cos_tilt))
+
+
+class LocalThickness(_OfElectrodes):
+    """Mean thickness in µm of each electrode across its layer, corrected for the tilt.
+
+    Columns where the electrode leaves the volume are left out.
+    ``surfaces(grid).local_thickness_um(side)`` gives the map.
+    """
+
+    unit = "um"
+    formula = "mean of N per column · voxel size · cos(tilt)"
+    source = "geometry"
+
+    def of_side(self, surfaces: Surfaces, side: str) -> float | None:
+        """Return the mean."""
+        return mean(surfaces.local_thickness_um(side))
+
+
+class Gap(SurfaceQuantity):
+    """Distance in µm between the electrodes' inner faces: along the axis, and across the tilt.
+
+    Its change from scan to scan is the swelling.
+    """
+
+    unit = "um"
+    formula = "mean over the columns of plating face - stripping face; times cos(tilt)"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The gap along the axis, and across the tilted cell."""
+        return "electrodes", "electrodes, across the tilt"
+
+    def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
+        """Return the distances; ``None`` where no column shows both electrodes."""
+        surfaces = self.surfaces(grid)
+        planes = [surfaces.fit(side) for side in (STRIPPING, PLATING)]
+        cosines = [plane.cos_tilt for plane in planes if plane]
+        along = mean(surfaces.gap_um)
+        across = None if along is None or not cosines else along * sum(cosines) / len(cosines)
+        return ClassValue(self.parts[0], along), ClassValue(self.parts[1], across)
+
+
+class CellThickness(SurfaceQuantity):
+    """Distance in µm between the electrodes' outer faces, along the axis.
+
+    Its change from scan to scan is the swelling of the whole cell. Columns where an electrode
+    leaves the volume are left out.
+    """
+
+    unit = "um"
+    formula = "mean over the columns of outer plating face - outer stripping face"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The cell."""
+        return ("cell",)
+
+    def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
+        """Return the distance; ``None`` where no column shows both faces."""
+        return (ClassValue("cell", mean(self.surfaces(grid).cell_um)),)

@@ -1,0 +1,207 @@
+"""Voids between redeposited Li and the electrode below it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tomolith.core import ClassSchema, Grid
+from tomolith.measure.quantities.base import ClassValue, Quantity, Region
+from tomolith.measure.quantities.columns import assemble
+from tomolith.measure.quantities.frame import Frame, PlanKey
+
+Flags = npt.NDArray[np.bool_]
+Depths = npt.NDArray[np.int32]
+_SOURCE = "void map of Huang et al., npj Comput. Mater. 9, 93 (2023)"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A stretch of all columns of a part of the plan, from the stripping electrode outwards.
+
+    Parameters
+    ----------
+    n_pit, n_below
+        Pit voxels; those of them with redeposited Li somewhere above, within the stretch.
+    has_filled
+        Whether there is redeposited Li.
+    over_void, contact
+        Whether redeposited Li lies right on a pit voxel, or right on the electrode.
+    first, last
+        Labels at the ends.
+    """
+
+    n_pit: Depths
+    n_below: Depths
+    has_filled: Flags
+    over_void: Flags
+    contact: Flags
+    first: npt.NDArray[Any]
+    last: npt.NDArray[Any]
+
+    def then(self, outer: Stretch, values: tuple[int, int, int]) -> Stretch:
+        """Return this stretch followed by the next one outwards."""
+        pit, filled, electrode = values
+        starts_filled = outer.first == filled
+        return Stretch(
+            self.n_pit + outer.n_pit,
+            np.where(outer.has_filled, self.n_pit + outer.n_below, self.n_below),
+            self.has_filled | outer.has_filled,
+            self.over_void | outer.over_void | (starts_filled & (self.last == pit)),
+            self.contact | outer.contact | (starts_filled & (self.last == electrode)),
+            self.first,
+            outer.last,
+        )
+
+
+def look_at(labels: npt.NDArray[Any], values: tuple[int, int, int]) -> Stretch:
+    """Return the stretch of labels (u, outwards, v); values of pit, redeposited and electrode."""
+    pit_value, filled_value, electrode_value = values
+    pit, filled = labels == pit_value, labels == filled_value
+    n_pit = pit.sum(axis=1, dtype=np.int32)
+    has_filled = filled.any(axis=1)
+    n_below, over_void, contact = np.zeros_like(n_pit), *np.zeros((2, *n_pit.shape), np.bool_)
+    for u in np.flatnonzero(has_filled.any(axis=1)):  # most blocks hold no redeposited Li
+        outer = filled[u, 1:]
+        over_void[u] = (pit[u, :-1] & outer).any(axis=0)
+        contact[u] = ((labels[u, :-1] == electrode_value) & outer).any(axis=0)
+        # redeposited Li at or above a place: the reversed running maximum
+        above = np.maximum.accumulate(filled[u, ::-1], axis=0)[::-1]
+        n_below[u] = np.count_nonzero(pit[u] & above, axis=0)
+    first, last = labels[:, 0].copy(), labels[:, -1].copy()
+    return Stretch(n_pit, n_below, has_filled, over_void, contact, first, last)
+
+
+class _Voids(Quantity):
+    """Keeps the stretches of each column until all are there."""
+
+    source = _SOURCE
+    needs = ("electrode", "pit", "redeposited")
+
+    def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
+        super().__init__(schema, frame)
+        self._stretches: dict[PlanKey, dict[int, Stretch]] = {}
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Redeposited Li."""
+        return ("redeposited",)
+
+    @property
+    def _values(self) -> tuple[int, int, int]:
+        pit, filled, electrode = (
+            self.schema[name].value for name in ("pit", "redeposited", "electrode")
+        )
+        return pit, filled, electrode
+
+    def update(self, region: Region) -> None:
+        """Look at the columns of the core."""
+        key = ("voids", self.frame)
+        if key not in region.cache:
+            labels = self.frame.across(region.core_labels)
+            outwards = labels if self.frame.plating_high else labels[:, ::-1]
+            region.cache[key] = look_at(outwards, self._values)
+        start = region.core.start_zyx[self.frame.axis]
+        place = self._stretches.setdefault(self.frame.plan_key(region.core), {})
+        place[start if self.frame.plating_high else -start] = region.cache[key]
+
+    def merge(self, other: Self) -> None:
+        """Add the stretches of ``other``."""
+        for key, stretches in other._stretches.items():
+            self._stretches.setdefault(key, {}).update(stretches)
+
+    def whole(self, grid: Grid) -> tuple[Flags, Flags, Depths]:
+        """Return maps over the plan: over a void, in contact, pit voxels below redeposited Li."""
+        columns = {
+            key: reduce(lambda a, b: a.then(b, self._values), (s for _, s in sorted(found.items())))
+            for key, found in self._stretches.items()
+        }
+        shape = self.frame.plan_shape(grid.shape_zyx)
+        over, contact = (
+            assemble({k: getattr(s, name) for k, s in columns.items()}, shape)
+            for name in ("over_void", "contact")
+        )
+        return over, contact, assemble({k: s.n_below for k, s in columns.items()}, shape)
+
+
+class VoidMapShare(_Voids):
+    """Share of the plan area where redeposited Li lies right above a void (0 to 1).
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS, Box
+    >>> box = Box((0, 0, 0), (1, 4, 2))
+    >>> share = VoidMapShare(PRESETS["li-operando"], Frame.half_depth((1, 4, 2)))
+    >>> columns = np.array([[[1, 1], [3, 1], [5, 5], [0, 0]]], np.uint8)
+    >>> share.update(Region(columns, box, box))
+    >>> share.finish(Grid((1, 4, 2), None))[0].value
+    0.5
+    """
+
+    unit = "1"
+    formula = "columns with a pit voxel right below a redeposited one / columns"
+
+    def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
+        """Return the share."""
+        over, _, _ = self.whole(grid)
+        return (ClassValue("redeposited", float(over.mean())),)
+
+
+class VoidDepth(_Voids):
+    """Mean depth in µm of the void below redeposited Li, where there is one.
+
+    ``depth_map_um`` gives it for each column.
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS, Box
+    >>> box = Box((0, 0, 0), (1, 4, 1))
+    >>> depth = VoidDepth(PRESETS["li-operando"], Frame.half_depth((1, 4, 1)))
+    >>> depth.update(Region(np.array([[[1], [3], [3], [5]]], np.uint8), box, box))
+    >>> depth.finish(Grid((1, 4, 1), (1.0, 2.0, 1.0)))[0].value
+    4.0
+    """
+
+    unit = "um"
+    formula = "pit voxels below redeposited Li · voxel size, mean of the columns that have any"
+    is_physical = True
+
+    def depth_map_um(self, grid: Grid) -> npt.NDArray[np.float64]:
+        """Return the depth of the void below redeposited Li, over the plan."""
+        _, _, below = self.whole(grid)
+        return below.astype(np.float64) * self.frame.column_um(grid, "the depth of a void")
+
+    def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
+        """Return the mean; ``None`` where there is no void."""
+        size = self.frame.column_um(grid, "the depth of a void")
+        _, _, below = self.whole(grid)
+        n = int(np.count_nonzero(below))
+        return (ClassValue("redeposited", int(below.sum()) * size / n if n else None),)
+
+
+class ContactArea(_Voids):
+    """Area in µm² where redeposited Li touches the electrode, seen across the cell.
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS, Box
+    >>> box = Box((0, 0, 0), (1, 3, 2))
+    >>> area = ContactArea(PRESETS["li-operando"], Frame.half_depth((1, 3, 2)))
+    >>> area.update(Region(np.array([[[1, 1], [5, 3], [0, 5]]], np.uint8), box, box))
+    >>> area.finish(Grid((1, 3, 2), (2.0, 1.0, 2.0)))[0].value
+    4.0
+    """
+
+    unit = "um2"
+    formula = "columns with an electrode voxel right below a redeposited one · area of a column"
+    is_physical = True
+
+    def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
+        """Return the area; ``InputError`` where the voxel size is unknown."""
+        u, v = self.frame.plan_sizes_um(grid, "a contact area")
+        _, contact, _ = self.whole(grid)
+        return (ClassValue("redeposited", int(np.count_nonzero(contact)) * u * v),)

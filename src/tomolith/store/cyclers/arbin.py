@@ -1,0 +1,103 @@
+"""Arbin: CSV exports and Excel workbooks with a sheet per channel."""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from tomolith.config import require
+from tomolith.core.cycler import CyclerRecord
+from tomolith.errors import ReadError
+from tomolith.store.cyclers.base import Columns, make_record, parse_stamp
+from tomolith.store.cyclers.charge import stated_charge
+from tomolith.store.cyclers.headings import CyclerUnits, split_heading
+from tomolith.store.cyclers.table import Table, head_of, parse_table, read_text
+
+_ACCESS = "\x00\x01\x00\x00Standard "
+_TITLES = {"data point", "test time", "step time", "cycle index"}
+
+
+class ArbinReader:
+    """Arbin exports (.csv, .xlsx)."""
+
+    def sniff(self, path: Path) -> bool:
+        """Tell by its titles, or by a sheet named ``Channel...``; the database ``.res`` too."""
+        head = head_of(path)
+        if head.startswith(_ACCESS):
+            return True
+        if head.startswith("PK"):
+            return "Channel" in _sheets(path)
+        titles = {split_heading(title)[0] for title in head.split("\n", 1)[0].split(",")}
+        return titles >= _TITLES
+
+    def read(self, path: Path, *, units: CyclerUnits) -> CyclerRecord:
+        """Read an Arbin export.
+
+        Raises
+        ------
+        MissingExtraError
+            An Excel workbook, and openpyxl is not installed.
+        ReadError
+            The database ``.res``, or a column that is missing or incomplete.
+        """
+        head = head_of(path, 64)
+        if head.startswith(_ACCESS):
+            raise ReadError(
+                "the file is Arbin's Access database (.res), which tomolith does not read",
+                expected="an export",
+                where=path,
+                mend="export it in MITS Pro or Data Watcher as CSV or Excel",
+            )
+        if head.startswith("PK"):
+            table = _workbook(path)
+        else:
+            table = parse_table(read_text(path), path, separator=",")
+        table = table.with_units(units)
+        columns = Columns(
+            table.needed("time", "test time"),
+            table.needed("current", "current"),
+            table.needed("voltage", "voltage"),
+            stated_charge(table, ("charge capacity",), ("discharge capacity",)),
+        )
+        first = _stamp((table.texts("date time") or [""])[0])
+        started = None if first is None else first - timedelta(seconds=float(columns.time_s[0]))
+        return make_record(path, columns, reader="arbin", started=started)
+
+
+def _stamp(text: str) -> datetime | None:
+    """Return a date as text, or as a number of days as Excel counts them."""
+    try:
+        return datetime(1899, 12, 30) + timedelta(days=float(text))
+    except ValueError:
+        return parse_stamp(text)
+
+
+def _sheets(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read("xl/workbook.xml").decode("utf-8", "replace")
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return ""
+
+
+def _workbook(path: Path) -> Table:
+    """Return the sheets ``Channel...`` one below the other."""
+    openpyxl = require("openpyxl", extra="echem")
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        sheets = [sheet for sheet in book.worksheets if sheet.title.startswith("Channel")]
+        parts = [list(sheet.iter_rows(values_only=True)) for sheet in sheets]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ReadError(f"the workbook cannot be read: {error}", where=path) from error
+    frames = [pd.DataFrame(rows[1:], columns=list(rows[0])) for rows in parts if len(rows) > 1]
+    frames = [frame for frame in frames if "Test_Time(s)" in frame or "Test Time (s)" in frame]
+    if not frames:
+        raise ReadError(
+            "no sheet 'Channel...' holds rows with a test time",
+            where=path,
+            mend="export the channel data, not the statistics",
+        )
+    return Table(path, pd.concat(frames, ignore_index=True), 2)
