@@ -30,7 +30,6 @@ BATCHES = (1, 4, 16)
 ROUNDS, WARM_UPS = 15, 2
 SLOW_S = 0.5  # a network that takes longer for one patch is not measured in larger batches
 GOALS = {"transforcnn": 1.0, "transforcnn, decoder: light": 1.0, "ensemble": 2.0}
-# after these --quick stops: one network of each kind
 QUICK = ("unet", "ynet", "transforcnn", "transforcnn, decoder: light", "ensemble")
 
 
@@ -55,6 +54,7 @@ class Timed:
 
 def run(*, quick: bool) -> Result:
     """Measure, and return the page."""
+    n_rounds = 3 if quick else ROUNDS
     networks, notes = build_networks(QUICK if quick else (*NETWORKS.names(), *VARIANTS))
     costs = {
         name: (count_parameters(net), count_flops(net, PATCH_PX)) for name, net in networks.items()
@@ -63,7 +63,7 @@ def run(*, quick: bool) -> Result:
     for backend, precision in ENGINES:
         settings = PredictSettings(backend=backend, precision=precision, device="cpu")
         try:
-            found = time_networks(networks, settings, n_rounds=3 if quick else ROUNDS)
+            found = time_networks(networks, settings, n_rounds=n_rounds)
         except MissingExtraError:
             notes.append(f"{backend} was left out: not installed.")
             continue
@@ -75,7 +75,7 @@ def run(*, quick: bool) -> Result:
     what = (
         f"Networks with random weights and the published sizes, one channel and two classes, on "
         f"patches of {PATCH_PX} × {PATCH_PX} pixels, from grey values in memory to logits in "
-        f"memory, {usable_cores()} threads. Median of {ROUNDS} rounds after {WARM_UPS} for "
+        f"memory, {usable_cores()} threads. Median of {n_rounds} rounds after {WARM_UPS} for "
         "warming up; in each round all networks take their turn, and '× U-Net' is the median of "
         "the ratios of each round, so that a busy minute meets all alike. 'Best batch' is the "
         f"fastest per patch of {', '.join(map(str, BATCHES))}. A multiplication and an addition "

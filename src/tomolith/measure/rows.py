@@ -47,13 +47,13 @@ class QuantityRow:
     labels
         Name of the label map measured.
     class_name
-        Column ``class``: name of the class, or ``unlabelled``.
+        Column ``class``: name of the class or of the part of the cell, or ``unlabelled``.
     quantity
         Name of the quantity.
     value
         ``None`` where it cannot be given.
     unit
-        ``voxels``, ``um3``, ``percent``.
+        ``voxels``, ``um3``, ``um2``, ``um``, ``deg``, ``percent``; ``1`` for a plain number.
     low, high
         The 95 % interval; ``None`` where no uncertainty was estimated.
     method

@@ -121,7 +121,11 @@ def _neighbours(before: Pieces, after: Pieces) -> Iterator[Pieces]:
             b = after[max(-du, 0) : after.shape[0] + min(-du, 0)]
             b = b[:, max(-dv, 0) : after.shape[1] + min(-dv, 0)]
             both = (a > 0) & (b > 0)
-            yield np.unique(np.stack([a[both], b[both]], axis=1), axis=0)
+            pairs = np.stack([a[both], b[both]], axis=1)
+            # along a row the same two pieces touch again and again: most pairs go without a sort
+            is_new = np.ones(len(pairs), np.bool_)
+            is_new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+            yield np.unique(pairs[is_new], axis=0)
 
 
 class DeadLi(Quantity):
