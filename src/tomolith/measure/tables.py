@@ -94,10 +94,7 @@ def measurement_rows(measurements: Sequence[Measurement], *, labels: str) -> lis
     rows = []
     for m in measurements:
         scan, _, class_name = m.region.rpartition("/")
-        low = high = None
-        if m.value is not None and m.uncertainty is not None:
-            low, high = m.value - m.uncertainty, m.value + m.uncertainty
-        made = m.provenance
+        made, interval = m.provenance, m.interval
         rows.append(
             QuantityRow(
                 scan=scan,
@@ -106,8 +103,8 @@ def measurement_rows(measurements: Sequence[Measurement], *, labels: str) -> lis
                 quantity=m.name,
                 value=None if m.value is None else float(m.value),
                 unit=m.unit,
-                low=low,
-                high=high,
+                low=None if interval is None else float(interval.low),
+                high=None if interval is None else float(interval.high),
                 method=_method(m),
                 provenance=f"{made.step} {made.settings_hash} tomolith {made.code_version}".strip(),
             )
@@ -173,7 +170,7 @@ def _reliability(entry: dict[str, Any]) -> ReliabilityRecord:
 
 def _method(m: Measurement) -> str:
     if m.value is not None:
-        return "counted voxels"
+        return "counted voxels" + (f"; 95 %: {m.interval.method}" if m.interval else "")
     if m.unit == "um3":
         return "not given: voxel size unknown, or 2-D sections"
     if m.unit == "um":

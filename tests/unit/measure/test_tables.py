@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tomolith.core import PRESETS, Box, Grid, LabelMap, Measurement, Volume
+from tomolith.core import PRESETS, Box, Grid, Interval, LabelMap, Measurement, Volume
 from tomolith.errors import InputError, ReadError
 from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, evaluate
 from tomolith.measure.quantify import MeasureSettings, measure
@@ -58,10 +58,12 @@ def test_quantities_come_back_equal_with_nulls(labels: LabelMap, tmp_path: Path)
     assert ",lithium,voxel_count,2,voxels," in (tmp_path / "quantities.csv").read_text()
 
 
-def test_uncertainty_becomes_an_interval() -> None:
-    found = Measurement("volume", 10.0, "um3", "s/pore", uncertainty=2.0)
+def test_an_interval_is_written_with_its_meaning() -> None:
+    interval = Interval(8, 13, "half-voxel boundary shift")
+    found = Measurement("volume", 10.0, "um3", "s/pore", interval)
     (row,) = measurement_rows([found], labels="truth")
-    assert (row.low, row.high) == (8.0, 12.0)
+    assert (row.low, row.high) == (8.0, 13.0)
+    assert row.method == "counted voxels; 95 %: half-voxel boundary shift"
     (row,) = measurement_rows([Measurement("share", None, "percent", "s/pore")], labels="x")
     assert row.method == "not given: no voxel has a class"
 
