@@ -165,7 +165,7 @@ def _n_pairs(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Return how many pairs of columns lie each lag apart."""
     padded = _padded(shape)
     u, v = (np.maximum(n - np.abs(_lags(n, p)), 0.0) for n, p in zip(shape, padded, strict=True))
-    return u[:, None] * v[None, :]
+    return np.asarray(u[:, None] * v[None, :], np.float64)
 
 
 def _rings(shape: tuple[int, ...], pixel_um: tuple[float, float]) -> npt.NDArray[np.intp]:
@@ -174,4 +174,4 @@ def _rings(shape: tuple[int, ...], pixel_um: tuple[float, float]) -> npt.NDArray
     u, v = (_lags(n, p) * size / width for n, p, size in zip(shape, padded, pixel_um, strict=True))
     ring = np.rint(np.hypot(u[:, None], v[None, :])).astype(np.intp)
     last = max(1, int(min(n * size / width for n, size in zip(shape, pixel_um, strict=True)) / 2))
-    return np.minimum(ring, last + 1)
+    return np.asarray(np.minimum(ring, last + 1), np.intp)
