@@ -274,6 +274,7 @@ def _task(
         balance=settings.balance,
         n_slices=max(1, settings.cache_bytes // largest),
         seed=settings.seed,
+        patch_px=settings.patch_px,
     )
     normalisation = settings.normalisation.normalisation()
     return Task(examples, sampler, spread(places), cache, normalisation, key)
