@@ -68,6 +68,8 @@ class Measurement:
         The 95 % interval and what it means; ``None`` where none was estimated.
     provenance
         What made it.
+    method
+        In words, how it was found, or why it could not be; empty for what was counted in voxels.
 
     Examples
     --------
@@ -81,3 +83,4 @@ class Measurement:
     region: str = ""
     interval: Interval | None = None
     provenance: Provenance = field(default_factory=lambda: Provenance("unknown"))
+    method: str = ""

@@ -170,7 +170,10 @@ def _reliability(entry: dict[str, Any]) -> ReliabilityRecord:
 
 def _method(m: Measurement) -> str:
     if m.value is not None:
-        return "counted voxels" + (f"; 95 %: {m.interval.method}" if m.interval else "")
+        meaning = f"; 95 %: {m.interval.method}" if m.interval else ""
+        return (m.method or "counted voxels") + meaning
+    if m.method:
+        return f"not given: {m.method}"
     if m.unit == "um3":
         return "not given: voxel size unknown, or 2-D sections"
     if m.unit == "um":

@@ -68,6 +68,13 @@ def test_an_interval_is_written_with_its_meaning() -> None:
     assert row.method == "not given: no voxel has a class"
 
 
+def test_a_number_that_was_not_counted_says_how_it_was_found() -> None:
+    fit = Measurement("rate", 1.0, "um/pulse", "series/x", method="linear fit")
+    lacking = Measurement("ratio", None, "1", "series/x", method="no charge passed")
+    methods = [row.method for row in measurement_rows([fit, lacking], labels="truth")]
+    assert methods == ["linear fit", "not given: no charge passed"]
+
+
 def test_an_empty_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no row"):
         write_table([], tmp_path / "scores")
