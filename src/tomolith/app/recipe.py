@@ -17,6 +17,7 @@ from tomolith.learn.ensemble_settings import EnsembleSettings
 from tomolith.learn.settings import PredictSettings, TrainSettings
 from tomolith.measure.evaluate import EvaluateSettings
 from tomolith.measure.quantify import MeasureSettings
+from tomolith.measure.verdict import VerdictSettings
 from tomolith.phantom.cathode_settings import CathodeSettings
 from tomolith.phantom.settings import PhantomSettings, by_preset
 from tomolith.prepare.import_scan import ImportSettings
@@ -112,6 +113,7 @@ class Recipe(Settings):
     predict: PredictSection | None = None
     evaluate: EvaluateSection | None = None
     measure: MeasureSection | None = None
+    verdict: VerdictSettings | None = None
     compare: CompareSection | None = None
     report: ReportSettings | None = None
 
@@ -209,6 +211,10 @@ def _check(recipe: Recipe, path: Path) -> None:
     if recipe.evaluate and not recipe.predict:
         raise RecipeError(
             "'evaluate' has no predictions to score", where=path, mend="add 'predict:'"
+        )
+    if recipe.verdict and not recipe.measure:
+        raise RecipeError(
+            "'verdict' has no measurements to judge", where=path, mend="add 'measure:'"
         )
     _check_ensemble(recipe, path)
     if not recipe.predict:

@@ -16,6 +16,7 @@ from tomolith.app.steps.predict import PredictStep
 from tomolith.app.steps.reconstruct import ReconstructStep
 from tomolith.app.steps.report import ReportStep
 from tomolith.app.steps.train import TrainStep
+from tomolith.app.steps.verdict import VerdictStep
 
 _ORDER: tuple[Step, ...] = (
     PhantomStep(),
@@ -26,6 +27,7 @@ _ORDER: tuple[Step, ...] = (
     PredictStep(),
     EvaluateStep(),
     MeasureStep(),
+    VerdictStep(),
     CompareStep(),
     ReportStep(),
 )

@@ -23,6 +23,7 @@ class ReportStep:
         "predict",
         "evaluate",
         "measure",
+        "verdict",
         "compare",
     )
 
