@@ -39,6 +39,55 @@ class Face:
         return flat.reshape(self.box.shape_zyx)
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The pieces of one block, labelled by itself (26 neighbours).
+
+    Parameters
+    ----------
+    counts
+        Voxels of each piece (rows, in the order of their numbers): electrode, then per class.
+    faces
+        The outermost layers, each with the axis, the cut and the side of the cut where it lies.
+    """
+
+    counts: Pieces
+    faces: tuple[tuple[tuple[int, int, int], Face], ...]
+
+
+def label_block(
+    box: Box, electrode: npt.NDArray[Any] | None, grown: npt.NDArray[np.uint8], n_classes: int
+) -> tuple[Block, npt.NDArray[np.int32]]:
+    """Label a block; also return the numbers, from 1, of the piece that each voxel belongs to.
+
+    Parameters
+    ----------
+    box
+        Where the block lies.
+    electrode
+        Mask of the electrode, or ``None``.
+    grown
+        1, 2, … for each class, else 0.
+    n_classes
+        How many classes there are.
+    """
+    mask = grown > 0 if electrode is None else (grown > 0) | electrode
+    pieces, n = ndimage.label(mask, _ALL_NEIGHBOURS, output=np.int32)
+    chosen = pieces > 0
+    joint = pieces[chosen].astype(np.int64) * (n_classes + 1) + grown[chosen]
+    counts = np.bincount(joint, minlength=(n + 1) * (n_classes + 1))
+    faces = []
+    for axis in range(3):
+        start, stop = box.start_zyx[axis], box.stop_zyx[axis]
+        for side, at, index in ((_AFTER, start, 0), (_BEFORE, stop, stop - start - 1)):
+            layer = pieces.take([index], axis=axis)
+            shape = list(box.start_zyx), list(box.stop_zyx)
+            shape[0][axis], shape[1][axis] = start + index, start + index + 1
+            outer = Box(tuple(shape[0]), tuple(shape[1]))  # type: ignore[arg-type]
+            faces.append(((axis, at, side), Face.of(outer, layer, 0)))
+    return Block(counts.reshape(-1, n_classes + 1)[1:], tuple(faces)), pieces
+
+
 class Connected:
     """Connected pieces of Li and the electrode it grew on, exact across block borders.
 
@@ -52,29 +101,29 @@ class Connected:
     """
 
     def __init__(self, n_classes: int) -> None:
+        self._n_classes = n_classes
         self._n = np.zeros((1, n_classes + 1), np.int64)  # column 0: electrode; row 0: no piece
         self._faces: dict[tuple[int, int, int], list[Face]] = defaultdict(list)
 
+    @property
+    def n_pieces(self) -> int:
+        """Pieces of blocks added so far: what the numbers of the next block are raised by."""
+        return len(self._n) - 1
+
     def add(self, box: Box, electrode: npt.NDArray[Any], grown: npt.NDArray[np.uint8]) -> None:
         """Add a block; ``grown`` holds 1, 2, … for each class of grown Li, else 0."""
-        pieces, n = ndimage.label((grown > 0) | electrode, _ALL_NEIGHBOURS, output=np.int32)
-        offset = len(self._n) - 1
-        chosen = pieces > 0
-        joint = pieces[chosen].astype(np.int64) * self._n.shape[1] + grown[chosen]
-        counts = np.bincount(joint, minlength=(n + 1) * self._n.shape[1])
-        self._n = np.concatenate([self._n, counts.reshape(-1, self._n.shape[1])[1:]])
-        for axis in range(3):
-            start, stop = box.start_zyx[axis], box.stop_zyx[axis]
-            for side, at, index in ((_AFTER, start, 0), (_BEFORE, stop, stop - start - 1)):
-                layer = pieces.take([index], axis=axis)
-                shape = list(box.start_zyx), list(box.stop_zyx)
-                shape[0][axis], shape[1][axis] = start + index, start + index + 1
-                outer = Box(tuple(shape[0]), tuple(shape[1]))  # type: ignore[arg-type]
-                self._faces[axis, at, side].append(Face.of(outer, layer, offset))
+        self.add_block(label_block(box, electrode, grown, self._n_classes)[0])
+
+    def add_block(self, block: Block) -> None:
+        """Add what :func:`label_block` found."""
+        offset = self.n_pieces
+        self._n = np.concatenate([self._n, block.counts])
+        for key, face in block.faces:
+            self._faces[key].append(Face(face.box, face.packed, face.offset + offset))
 
     def merge(self, other: Connected) -> None:
         """Add the pieces of ``other``."""
-        offset = len(self._n) - 1
+        offset = self.n_pieces
         self._n = np.concatenate([self._n, other._n[1:]])
         for key, faces in other._faces.items():
             self._faces[key] += [Face(f.box, f.packed, f.offset + offset) for f in faces]
@@ -87,14 +136,19 @@ class Connected:
 
     def wholes(self, shape_zyx: tuple[int, int, int]) -> Pieces:
         """Return the voxels of each whole piece (rows): electrode, then per class (columns)."""
+        whole = self.whole_of(shape_zyx)
+        total = np.zeros((int(whole.max()) + 1, self._n.shape[1]), np.int64)
+        np.add.at(total, whole, self._n)
+        some: Pieces = total[1:]
+        return some
+
+    def whole_of(self, shape_zyx: tuple[int, int, int]) -> Pieces:
+        """Return the number, from 1, of the whole piece of each piece of a block; 0 stays 0."""
         n = len(self._n)
         pairs = np.concatenate([np.zeros((0, 2), np.int64), *self._touching(shape_zyx)])
         graph = sparse.coo_array((np.ones(len(pairs), np.bool_), pairs.T), shape=(n, n))
-        n_wholes, whole = sparse.csgraph.connected_components(graph, directed=False)
-        total = np.zeros((n_wholes, self._n.shape[1]), np.int64)
-        np.add.at(total, whole, self._n)
-        some: Pieces = total[total.sum(axis=1) > 0]
-        return some
+        # number 0 stands first, alone, so its whole is 0
+        return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], np.int64)
 
     def _touching(self, shape_zyx: tuple[int, int, int]) -> Iterator[Pieces]:
         for axis, at, side in sorted(self._faces):
