@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -47,6 +48,29 @@ class PlanMaps:
     def density(self, class_name: str) -> npt.NDArray[np.float64]:
         """Return the mean along the axis: the share of each column, 0 to 1."""
         return self.count(class_name) / self.grid.shape_zyx[self.frame.axis]
+
+    def covered_frac(self, class_names: Sequence[str]) -> float | None:
+        """Return the share of the analysed columns where any of the classes occurs.
+
+        Classes that the schema lacks are left out; ``None`` where no column is labelled.
+        """
+        here = np.zeros(self.counts.shape[1:], np.bool_)
+        for name in class_names:
+            if name in self.schema.names:
+                here |= self.count(name) > 0
+        n = self.n_analysed
+        return int(np.count_nonzero(here)) / n if n else None
+
+    @property
+    def n_analysed(self) -> int:
+        """Number of columns with at least one voxel that has a class."""
+        return int(np.count_nonzero(self.counts.any(axis=0)))
+
+    @property
+    def analysed_area_um2(self) -> float:
+        """Area of these columns; ``InputError`` where the voxel size is unknown."""
+        u, v = self.frame.plan_sizes_um(self.grid, "an analysed area")
+        return self.n_analysed * u * v
 
 
 class PlanCounter:

@@ -51,6 +51,25 @@ class ClassValue:
     value: float | int | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class QuantityMap:
+    """A map over the plan that a quantity gives beside its numbers.
+
+    Parameters
+    ----------
+    name
+        Name of its file: letters, digits and ``_``.
+    unit
+        As of numbers.
+    values
+        Shape (n_u, n_v), u and v the axes of the plan; NaN where there is nothing.
+    """
+
+    name: str
+    unit: str
+    values: npt.NDArray[np.float32]
+
+
 class Quantity(ABC):
     """A number per class or part, added up block by block: update, merge, finish.
 
@@ -103,6 +122,13 @@ class Quantity(ABC):
     @abstractmethod
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return one number per part, in the order of :attr:`parts`."""
+
+    def maps(self, grid: Grid) -> tuple[QuantityMap, ...]:
+        """Return the maps over the plan that this quantity makes; none unless told otherwise.
+
+        Asked for only where the voxel size is known.
+        """
+        return ()
 
 
 def class_counts(region: Region, schema: ClassSchema) -> Counts:

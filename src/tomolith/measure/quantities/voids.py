@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.core import ClassSchema, Grid
-from tomolith.measure.quantities.base import ClassValue, Quantity, Region
+from tomolith.measure.quantities.base import ClassValue, Quantity, QuantityMap, Region
 from tomolith.measure.quantities.columns import assemble
 from tomolith.measure.quantities.frame import Frame, PlanKey
 
@@ -174,6 +174,12 @@ class VoidDepth(_Voids):
         """Return the depth of the void below redeposited Li, over the plan."""
         _, _, below = self.whole(grid)
         return below.astype(np.float64) * self.frame.column_um(grid, "the depth of a void")
+
+    def maps(self, grid: Grid) -> tuple[QuantityMap, ...]:
+        """Return the depth where there is a void."""
+        depth = self.depth_map_um(grid).astype(np.float32)
+        depth[depth == 0] = np.nan
+        return (QuantityMap("void_depth", self.unit, depth),)
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the mean; ``None`` where there is no void."""
