@@ -22,19 +22,27 @@ LIBRARIES = ("torch", "openvino", "monai", "zarr", "numpy", "algotom", "numba")
 
 @dataclass(frozen=True)
 class Result:
-    """A benchmark's page: what was done, tables, and what they say."""
+    """A benchmark's page: what was done, tables, what they say, and pictures.
+
+    ``arguments`` stood behind the benchmark's name on the command line. A picture is a file name,
+    what it shows, and its PNG bytes; it is written to ``docs/results/images``.
+    """
 
     title: str
     what: str
     tables: Sequence[str]
     notes: Sequence[str] = field(default_factory=tuple)
+    arguments: str = ""
+    pictures: Sequence[tuple[str, str, bytes]] = field(default_factory=tuple)
 
     def text(self, name: str) -> str:
         """Return the page as Markdown, with the command, commit and machine."""
         parts = [f"# {self.title}", self.what, *self.tables]
         if self.notes:
             parts.append("\n".join(f"- {note}" for note in self.notes))
-        parts.append(f"## How it was measured\n\n{circumstances(name)}")
+        parts += [f"![{alt}](images/{file})\n\n*{alt}.*" for file, alt, _ in self.pictures]
+        command = f"{name} {self.arguments}".strip()
+        parts.append(f"## How it was measured\n\n{circumstances(command)}")
         return "\n\n".join(parts) + "\n"
 
 
