@@ -14,6 +14,7 @@ QUANTITIES = Registry(
         "voxel_count": "tomolith.measure.quantities.voxel_count:VoxelCount",
         "volume": "tomolith.measure.quantities.volume:ClassVolume",
         "share": "tomolith.measure.quantities.share:Share",
+        "boundary_volume": "tomolith.measure.quantities.boundary:BoundaryVolume",
         "voxel_count_by_side": "tomolith.measure.quantities.by_side:VoxelCountBySide",
         "volume_by_side": "tomolith.measure.quantities.by_side:VolumeBySide",
         "share_by_side": "tomolith.measure.quantities.by_side:ShareBySide",
