@@ -79,6 +79,13 @@ def label_block(
     chosen = pieces[part] > 0
     joint = pieces[part][chosen].astype(np.int64) * (n_classes + 1) + grown[part][chosen]
     counts = np.bincount(joint, minlength=(n + 1) * (n_classes + 1))
+    return Block(counts.reshape(-1, n_classes + 1)[1:], faces_of(box, pieces)), pieces
+
+
+def faces_of(
+    box: Box, pieces: npt.NDArray[np.int32]
+) -> tuple[tuple[tuple[int, int, int], Face], ...]:
+    """Return the outermost layers of a block that hold a piece, as :class:`Block` keeps them."""
     faces = []
     for axis in range(3):
         start, stop = box.start_zyx[axis], box.stop_zyx[axis]
@@ -90,70 +97,84 @@ def label_block(
             shape[0][axis], shape[1][axis] = start + index, start + index + 1
             outer = Box(tuple(shape[0]), tuple(shape[1]))  # type: ignore[arg-type]
             faces.append(((axis, at, side), Face.of(outer, layer, 0)))
-    return Block(counts.reshape(-1, n_classes + 1)[1:], tuple(faces)), pieces
+    return tuple(faces)
 
 
-class Joined:
-    """Pieces found block by block, joined where they touch across the cuts between blocks.
+def filled_part(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
+    """Return the smallest box that holds all of a mask; ``None`` where nothing is in it."""
+    found = ndimage.find_objects(mask.view(np.uint8))
+    return found[0] if found else None
 
-    Of the pieces of each block stay a row of counts, and where they meet the faces of the block; at
-    the end, pieces that touch across a cut become one. Memory: 8 bytes per column and piece, and the
-    packed faces.
+
+class Connected:
+    """Connected pieces of Li and the electrode it grew on, exact across block borders.
+
+    Each block is labelled by itself (26 neighbours). Of its pieces stay the number of voxels per
+    class and whether any is electrode, and where they meet the faces of the block; at the end,
+    pieces that touch across a cut between blocks, also over edges and corners, become one.
+    Memory: 8 bytes per class and piece, and the packed faces.
 
     Source: two-pass labelling with union of equivalent labels, Rosenfeld and Pfaltz, J. ACM 13
     (1966), on blocks instead of lines.
 
     Parameters
     ----------
-    n_columns
-        Counts per piece.
+    n_classes
+        Columns of counts beside that of the electrode.
     diagonal
-        Whether pieces also touch over edges and corners (26 neighbours), or over faces only (6).
+        Whether pieces of two blocks also touch over edges and corners, or over faces only.
     """
 
-    def __init__(self, n_columns: int, *, diagonal: bool = True) -> None:
-        self._n = np.zeros((1, n_columns), np.int64)  # row 0: no piece
+    def __init__(self, n_classes: int, *, diagonal: bool = True) -> None:
+        self._n_classes = n_classes
         self._reach = (-1, 0, 1) if diagonal else (0,)
+        self._n = np.zeros((1, n_classes + 1), np.int64)  # column 0: electrode; row 0: no piece
         self._faces: dict[tuple[int, int, int], list[Face]] = defaultdict(list)
 
-    def add_pieces(self, box: Box, pieces: npt.NDArray[np.int32], counts: Pieces) -> int:
-        """Add a block: its pieces 1 to n, and their counts (n, n_columns).
+    @property
+    def n_pieces(self) -> int:
+        """Pieces of blocks added so far: what the numbers of the next block are raised by."""
+        return len(self._n) - 1
 
-        Returns
-        -------
-        int
-            What is added to these numbers from now on.
-        """
-        offset = len(self._n) - 1
-        self._n = np.concatenate([self._n, counts])
-        for axis in range(3):
-            start, stop = box.start_zyx[axis], box.stop_zyx[axis]
-            for side, at, index in ((_AFTER, start, 0), (_BEFORE, stop, stop - start - 1)):
-                layer = pieces.take([index], axis=axis)
-            if not layer.any():
-                continue
-                shape = list(box.start_zyx), list(box.stop_zyx)
-                shape[0][axis], shape[1][axis] = start + index, start + index + 1
-                outer = Box(tuple(shape[0]), tuple(shape[1]))  # type: ignore[arg-type]
-                self._faces[axis, at, side].append(Face.of(outer, layer, offset))
-        return offset
+    def add(self, box: Box, electrode: npt.NDArray[Any], grown: npt.NDArray[np.uint8]) -> None:
+        """Add a block; ``grown`` holds 1, 2, … for each class of grown Li, else 0."""
+        self.add_block(label_block(box, electrode, grown, self._n_classes)[0])
 
-    def merge(self, other: Joined) -> None:
+    def add_block(self, block: Block) -> None:
+        """Add what :func:`label_block` found."""
+        offset = self.n_pieces
+        self._n = np.concatenate([self._n, block.counts])
+        for key, face in block.faces:
+            self._faces[key].append(Face(face.box, face.packed, face.offset + offset))
+
+    def merge(self, other: Connected) -> None:
         """Add the pieces of ``other``."""
-        offset = len(self._n) - 1
+        offset = self.n_pieces
         self._n = np.concatenate([self._n, other._n[1:]])
         for key, faces in other._faces.items():
             self._faces[key] += [Face(f.box, f.packed, f.offset + offset) for f in faces]
 
-    def join(self, shape_zyx: tuple[int, int, int]) -> tuple[Pieces, Pieces]:
-        """Return the counts of each whole piece (rows), and in which of them each piece lies."""
+    def dead(self, shape_zyx: tuple[int, int, int]) -> Pieces:
+        """Return the voxels per class (columns) of each piece (rows) that holds no electrode."""
+        total = self.wholes(shape_zyx)
+        dead: Pieces = total[total[:, 0] == 0][:, 1:]
+        return dead
+
+    def wholes(self, shape_zyx: tuple[int, int, int]) -> Pieces:
+        """Return the voxels of each whole piece (rows): electrode, then per class (columns)."""
+        whole = self.whole_of(shape_zyx)
+        total = np.zeros((int(whole.max()) + 1, self._n.shape[1]), np.int64)
+        np.add.at(total, whole, self._n)
+        some: Pieces = total[1:]
+        return some
+
+    def whole_of(self, shape_zyx: tuple[int, int, int]) -> Pieces:
+        """Return the number, from 1, of the whole piece of each piece of a block; 0 stays 0."""
         n = len(self._n)
         pairs = np.concatenate([np.zeros((0, 2), np.int64), *self._touching(shape_zyx)])
         graph = sparse.coo_array((np.ones(len(pairs), np.bool_), pairs.T), shape=(n, n))
-        n_wholes, whole = sparse.csgraph.connected_components(graph, directed=False)
-        total = np.zeros((n_wholes, self._n.shape[1]), np.int64)
-        np.add.at(total, whole, self._n)
-        return total, np.asarray(whole, np.int64)
+        # number 0 stands first, alone, so its whole is 0
+        return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], np.int64)
 
     def _touching(self, shape_zyx: tuple[int, int, int]) -> Iterator[Pieces]:
         for axis, at, side in sorted(self._faces):
@@ -173,40 +194,8 @@ class Joined:
         return out.squeeze(axis)
 
 
-class Connected(Joined):
-    """Connected pieces of Li and the electrode it grew on, exact across block borders.
-
-    Each block is labelled by itself (26 neighbours). Of its pieces stay the number of voxels per
-    class and whether any is electrode.
-    """
-
-    def __init__(self, n_classes: int) -> None:
-        super().__init__(n_classes + 1)  # column 0: electrode
-
-    def add(self, box: Box, electrode: npt.NDArray[Any], grown: npt.NDArray[np.uint8]) -> None:
-        """Add a block; ``grown`` holds 1, 2, … for each class of grown Li, else 0."""
-        pieces, n = ndimage.label((grown > 0) | electrode, _ALL_NEIGHBOURS, output=np.int32)
-        n_columns = self._n.shape[1]
-        chosen = pieces > 0
-        joint = pieces[chosen].astype(np.int64) * n_columns + grown[chosen]
-        counts = np.bincount(joint, minlength=(n + 1) * n_columns)
-        self.add_pieces(box, pieces, counts.reshape(-1, n_columns)[1:])
-
-    def dead(self, shape_zyx: tuple[int, int, int]) -> Pieces:
-        """Return the voxels per class (columns) of each piece (rows) that holds no electrode."""
-        total = self.wholes(shape_zyx)
-        dead: Pieces = total[total[:, 0] == 0][:, 1:]
-        return dead
-
-    def wholes(self, shape_zyx: tuple[int, int, int]) -> Pieces:
-        """Return the voxels of each whole piece (rows): electrode, then per class (columns)."""
-        total, _ = self.join(shape_zyx)
-        some: Pieces = total[total.sum(axis=1) > 0]
-        return some
-
-
 def _neighbours(before: Pieces, after: Pieces, reach: tuple[int, ...]) -> Iterator[Pieces]:
-    """Yield the pairs of pieces that touch from layer to layer, shifted by each of ``reach``."""
+    """Yield the pairs of pieces that touch from layer to layer, by shifts of ``reach``."""
     for du in reach:
         for dv in reach:
             a = before[max(du, 0) : before.shape[0] + min(du, 0)]
