@@ -14,6 +14,7 @@ from tomolith.core import Measurement
 from tomolith.errors import InputError, ReadError
 from tomolith.measure.confusion import ConfusionRecord
 from tomolith.measure.evaluate import Scores
+from tomolith.measure.held_out import write_held_out
 from tomolith.measure.reliability import ReliabilityRecord
 from tomolith.measure.rows import CompareRow, QuantityRow, ScoreRow
 from tomolith.store.atomic import disk_errors, write_bytes, write_text
@@ -113,13 +114,14 @@ def measurement_rows(measurements: Sequence[Measurement], *, labels: str) -> lis
 
 
 def write_scores(scores: Scores, folder: Path) -> None:
-    """Write ``scores.parquet``, ``scores.csv`` and ``confusion.json`` into ``folder``.
+    """Write the tables ``scores``, ``confusion.json`` and ``held_out.json`` into ``folder``.
 
     Where there were probabilities also ``reliability.json``; else an older one is removed.
     """
     write_table(scores.rows, folder / "scores")
     records = [{**asdict(record), "patch_px": scores.patch_px} for record in scores.confusions]
     write_text(folder / "confusion.json", json.dumps(records, indent=1) + "\n")
+    write_held_out(scores.held_out, folder / "held_out.json")
     path = folder / "reliability.json"
     if scores.reliability:
         trust = [asdict(record) for record in scores.reliability]

@@ -33,7 +33,7 @@ class EvaluateStep:
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
         """Return the tables."""
-        names = ["scores.parquet", "scores.csv", "confusion.json"]
+        names = ["scores.parquet", "scores.csv", "confusion.json", "held_out.json"]
         if study.recipe.predict.probabilities:
             names.append("reliability.json")
         return tuple(study.measurements / name for name in names)
