@@ -1,5 +1,13 @@
 """Charge and lithium: pulses and rests, scans matched to them, Faraday's law on the area."""
 
+from tomolith.measure.electrochemistry.cell import CycledCell, cycle_cell
+from tomolith.measure.electrochemistry.closure import (
+    Analysed,
+    CellNumbers,
+    ScanBalance,
+    SideRatio,
+    close_inventory,
+)
 from tomolith.measure.electrochemistry.faraday import (
     CapacityRatio,
     ExpectedLithium,
@@ -9,6 +17,7 @@ from tomolith.measure.electrochemistry.faraday import (
     local_current_density_ma_cm2,
     plan_area_cm2,
 )
+from tomolith.measure.electrochemistry.files import remove_cycler, write_cycler
 from tomolith.measure.electrochemistry.matching import (
     ClockOffset,
     MatchedScan,
@@ -26,23 +35,33 @@ from tomolith.measure.electrochemistry.pulses import (
     current_on_s,
     find_steps,
 )
+from tomolith.measure.electrochemistry.settings import CyclerSettings, UnitSettings
 from tomolith.measure.electrochemistry.voltage import OnCurve, PulseVoltage, envelope, on_curve
 
 __all__ = [
+    "Analysed",
     "CapacityRatio",
+    "CellNumbers",
     "ClockOffset",
+    "CycledCell",
+    "CyclerSettings",
     "ExpectedLithium",
     "MatchedScan",
     "OnCurve",
     "Pulse",
     "PulseVoltage",
     "Rest",
+    "ScanBalance",
     "ScanMatch",
     "ScanTime",
     "SeenVolume",
+    "SideRatio",
     "Steps",
+    "UnitSettings",
     "capacity_ratios",
+    "close_inventory",
     "current_on_s",
+    "cycle_cell",
     "envelope",
     "estimate_clock_offset",
     "expected_lithium",
@@ -52,5 +71,7 @@ __all__ = [
     "match_by_time",
     "on_curve",
     "plan_area_cm2",
+    "remove_cycler",
     "scan_times",
+    "write_cycler",
 ]
