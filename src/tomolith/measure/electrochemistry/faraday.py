@@ -232,14 +232,14 @@ def capacity_ratios(
                 ct_mah,
                 cycler_mah,
                 ct_mah / cycler_mah,
-                _scaled(_difference(first, second), cycler_mah),
+                _scaled(change_interval(first, second), cycler_mah),
             )
         )
     return tuple(found)
 
 
-def _difference(first: SeenVolume, second: SeenVolume) -> Interval | None:
-    """Return the interval of ``second - first``."""
+def change_interval(first: SeenVolume, second: SeenVolume) -> Interval | None:
+    """Return the interval of ``second - first``: the arms of both, added in quadrature."""
     a, b = first.interval, second.interval
     if a is None or b is None:
         return None
