@@ -18,6 +18,9 @@ SERIES = "series"
 PLATED, REGROWN = ("dendrite", "deposited"), ("redeposited",)
 CLASSES = (*PLATED, "pit", *REGROWN)
 PLACES = ("neither", "only dendrite or deposited", "only redeposited", "both")
+_HOW = "plan maps of thickness, Dutilleul's modified t-test"
+_CONSTANT = "a plan map is the same everywhere"
+_TOO_FEW = "fewer than four columns are independent"
 _GROWTH_PART = "dendrite or deposited, half cycle ~ redeposited, full cycle"
 
 
@@ -94,9 +97,11 @@ def colocalisation(
 
 def _rows(of: Correlation | None, region: str, provenance: Provenance) -> Iterator[Measurement]:
     r, p, n = (of.r, of.p, of.n_effective) if of else (None, None, None)
-    yield Measurement("pearson", r, "1", region, of.interval if of else None, provenance)
-    yield Measurement("pearson_p", p, "1", region, None, provenance)
-    yield Measurement("pearson_n", n, "1", region, None, provenance)
+    interval, how = (of.interval, _HOW) if of else (None, _CONSTANT)
+    yield Measurement("pearson", r, "1", region, interval, provenance, how)
+    why = _TOO_FEW if of and p is None else how
+    yield Measurement("pearson_p", p, "1", region, None, provenance, why)
+    yield Measurement("pearson_n", n, "1", region, None, provenance, how)
 
 
 def _spatial(maps: PlanMaps, names: Sequence[str]) -> SpatialMap:
@@ -136,9 +141,10 @@ class GrowthMap:
         """Return ``growth_share`` of each place, and of both were they laid at random."""
         neither, old, new, both = self.shares()
         parts = dict(zip(PLACES, (neither, old, new, both), strict=True))
+        how = f"plated Li in '{self.half}' against redeposited Li in '{self.full}'"
         parts["both, expected by chance"] = (old + both) * (new + both)
         return [
-            Measurement("growth_share", share, "1", f"{SERIES}/{part}", None, provenance)
+            Measurement("growth_share", share, "1", f"{SERIES}/{part}", None, provenance, how)
             for part, share in parts.items()
         ]
 

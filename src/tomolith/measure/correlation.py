@@ -99,7 +99,8 @@ def correlate(a: SpatialMap, b: SpatialMap) -> Correlation | None:
     Notes
     -----
     Source: Clifford, Richardson and Hémon, Biometrics 45, 123 (1989); Dutilleul, Biometrics 49,
-    305 (1993), equation for M̂. Both assume covariances that depend on distance alone.
+    305 (1993), equation for M̂. Both assume covariances that depend on distance alone: a slope
+    across the whole of both maps counts as more than the one observation that it is.
 
     Examples
     --------

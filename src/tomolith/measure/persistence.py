@@ -14,6 +14,7 @@ from tomolith.core import Measurement, Provenance
 from tomolith.measure.colocalisation import PLATED, REGROWN, check_same_plan
 from tomolith.measure.plan_maps import PlanMaps
 
+_HOW = "columns of the plan that hold the class"
 Sites = npt.NDArray[np.bool_]
 
 
@@ -159,6 +160,6 @@ def _of_class(
             found, region = overlap(first[1], sites), f"{scan}/{name} since {first[0]}"
             for what in ("jaccard", "dice", "share", "share_by_chance", "p"):
                 value = getattr(found, what)
-                yield Measurement(f"persistence_{what}", value, "1", region, None, provenance)
+                yield Measurement(f"persistence_{what}", value, "1", region, None, provenance, _HOW)
         elif sites.any():
             first = scan, sites
