@@ -13,6 +13,7 @@ from tomolith.core import Measurement, Provenance
 from tomolith.errors import MismatchError
 from tomolith.measure.correlation import Correlation, SpatialMap, correlate
 from tomolith.measure.plan_maps import PlanMaps
+from tomolith.measure.quantities.base import QuantityMap
 
 SERIES = "series"
 PLATED, REGROWN = ("dendrite", "deposited"), ("redeposited",)
@@ -41,7 +42,8 @@ def colocalisation(
         Effective number of independent columns behind both.
 
     Of a series of two scans or more also, as scan ``series``: the same of Li plated (dendrite and
-    deposited) in the scan that holds most of it against redeposited Li in the last scan.
+    deposited) in the scan that holds most of it against redeposited Li in the last scan, and
+    ``growth_share``, the shares of :class:`GrowthMap`.
 
     Parameters
     ----------
@@ -92,6 +94,8 @@ def colocalisation(
         half, full = (maps_by_scan[scan] for scan in growth)
         of = correlate(_spatial(half, PLATED), _spatial(full, REGROWN))
         found += _rows(of, f"{SERIES}/{_GROWTH_PART}", provenance)
+        places = growth_map(maps_by_scan)
+        found += places.rows(provenance) if places else []
     return found
 
 
@@ -136,6 +140,10 @@ class GrowthMap:
         """Return the share of the plan of each of :data:`PLACES`."""
         counts = np.bincount(self.places.ravel(), minlength=len(PLACES))
         return tuple(float(n) / self.places.size for n in counts)
+
+    def as_map(self) -> QuantityMap:
+        """Return the map to be written beside those of the quantities."""
+        return QuantityMap("growth_places", "1", self.places.astype(np.float32))
 
     def rows(self, provenance: Provenance) -> list[Measurement]:
         """Return ``growth_share`` of each place, and of both were they laid at random."""

@@ -12,7 +12,7 @@ from tomolith.core import Box, ClassSchema, Grid, LabelMap, Measurement, Provena
 from tomolith.errors import InputError
 from tomolith.measure.plan_maps import PlanCounter, PlanMaps
 from tomolith.measure.quantities import QUANTITIES, Frame, Quantity, Region, find_frame
-from tomolith.measure.quantities.base import QuantityMap, class_counts
+from tomolith.measure.quantities.base import ClassValue, QuantityMap, class_counts
 
 _BLOCK_ZYX = (32, 1024, 1024)
 
@@ -206,9 +206,17 @@ def measure_scan(
         "measure", inputs=(region,) if region else (), settings_hash=settings_hash(settings)
     )
     measurements = tuple(
-        Measurement(component.name, value, quantity.unit, f"{region}/{name}", None, provenance)
+        Measurement(
+            component.name,
+            found.value,
+            quantity.unit,
+            f"{region}/{found.class_name}",
+            None,
+            provenance,
+            found.method,
+        )
         for component, quantity in zip(components, quantities, strict=True)
-        for name, value in _finish(quantity, grid)
+        for found in _finish(quantity, grid)
     )
     if counter is None:
         return ScanNumbers(measurements)
@@ -233,10 +241,10 @@ def _update(
         counter.update(region)
 
 
-def _finish(quantity: Quantity, grid: Grid) -> list[tuple[str, float | int | None]]:
+def _finish(quantity: Quantity, grid: Grid) -> tuple[ClassValue, ...]:
     if quantity.is_physical and _why_unphysical(grid) is not None:
-        return [(part, None) for part in quantity.parts]
-    return [(found.class_name, found.value) for found in quantity.finish(grid)]
+        return tuple(ClassValue(part, None) for part in quantity.parts)
+    return quantity.finish(grid)
 
 
 def _why_unphysical(grid: Grid) -> str | None:

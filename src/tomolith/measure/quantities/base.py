@@ -45,10 +45,14 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class ClassValue:
-    """The number found for one class, or for a part of the cell; ``None`` where there is none."""
+    """The number found for one class, or for a part of the cell; ``None`` where there is none.
+
+    ``method`` says in words how it was found or why not; empty where voxels were counted.
+    """
 
     class_name: str
     value: float | int | None
+    method: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,6 +22,7 @@ from tomolith.measure.quantities.electrodes import Gap
 from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame
 from tomolith.measure.quantities.surfaces import Heights, Surfaces
 
+_HOW = "tips of dendrites against the faces of the electrodes"
 _SOURCE = "geometry; faces as in Huang et al., npj Comput. Mater. 9, 93 (2023)"
 
 
@@ -156,7 +157,7 @@ class DendriteHeight(TipsQuantity):
         """Return the heights; ``None`` where there is no dendrite or no plating electrode."""
         height = self.tips(grid).height_um
         return tuple(
-            ClassValue(part, _of_known(height, take))
+            ClassValue(part, _of_known(height, take), _HOW)
             for part, take in zip(self.parts, ("max", "mean"), strict=True)
         )
 
@@ -190,8 +191,8 @@ class PenetrationFrac(TipsQuantity):
         """Return the share; ``None`` where an electrode is not seen."""
         tips = self.tips(grid)
         if not np.isfinite(tips.plating).any() or not np.isfinite(tips.stripping).any():
-            return (ClassValue(DENDRITE, None),)
-        return (ClassValue(DENDRITE, _of_known(tips.penetration_frac, "max") or 0.0),)
+            return (ClassValue(DENDRITE, None, "an electrode is not to be seen"),)
+        return (ClassValue(DENDRITE, _of_known(tips.penetration_frac, "max") or 0.0, _HOW),)
 
 
 class SmallestGap(TipsQuantity):
@@ -223,7 +224,7 @@ class SmallestGap(TipsQuantity):
         """Return the distance; ``None`` where there is no dendrite or no stripping electrode."""
         tips = self.tips(grid)
         sizes = self.frame.plan_sizes_um(grid, "a distance")
-        return (ClassValue(DENDRITE, _nearest_um(tips.tip, tips.stripping, sizes)),)
+        return (ClassValue(DENDRITE, _nearest_um(tips.tip, tips.stripping, sizes), _HOW),)
 
 
 def _nearest_um(tip: Heights, face: Heights, sizes_um: tuple[float, float]) -> float | None:

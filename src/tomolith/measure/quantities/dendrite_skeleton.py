@@ -148,6 +148,11 @@ class _SkeletonQuantity(DendriteQuantity):
         self._masks += [(i + offset, box, packed) for i, box, packed in other._masks]
         super().merge(other)
 
+    @property
+    def why_not(self) -> str:
+        """Why there is no number where :meth:`skeletons` gives none."""
+        return f"the box around a dendrite holds more than {self._max_box_voxels} voxels"
+
     def skeletons(self, grid: Grid) -> list[Skeleton] | None:
         """Return the skeleton of each dendrite; ``None`` where one is too large."""
         whole, counts = self.counting(grid)
@@ -219,7 +224,7 @@ class SkeletonLength(_SkeletonQuantity):
         """Return the length; ``InputError`` where the voxel size is unknown."""
         sizes, found = grid.require_voxel_size_um("a length"), self.skeletons(grid)
         if found is None:
-            return (ClassValue(DENDRITE, None),)
+            return (ClassValue(DENDRITE, None, self.why_not),)
         return (ClassValue(DENDRITE, math.fsum(s.length_um(sizes) for s in found)),)
 
 
@@ -247,6 +252,6 @@ class BranchingPoints(_SkeletonQuantity):
         """Return the numbers; ``None`` where a dendrite is too large to thin."""
         found = self.skeletons(grid)
         if found is None:
-            return tuple(ClassValue(part, None) for part in self.parts)
+            return tuple(ClassValue(part, None, self.why_not) for part in self.parts)
         numbers = sum(s.n_branchings for s in found), sum(s.n_ends for s in found)
         return tuple(ClassValue(p, n) for p, n in zip(self.parts, numbers, strict=True))
