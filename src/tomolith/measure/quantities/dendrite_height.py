@@ -121,6 +121,12 @@ def _of_known(values: Heights, take: str) -> float | None:
     return float(getattr(known, take)()) if known.size else None
 
 
+def _found(part: str, value: float | None) -> ClassValue:
+    return ClassValue(
+        part, value, "no dendrite, or no electrode to be seen" if value is None else _HOW
+    )
+
+
 class DendriteHeight(TipsQuantity):
     """Height in µm of the tallest dendrite above the plating electrode, and mean of all columns.
 
@@ -157,7 +163,7 @@ class DendriteHeight(TipsQuantity):
         """Return the heights; ``None`` where there is no dendrite or no plating electrode."""
         height = self.tips(grid).height_um
         return tuple(
-            ClassValue(part, _of_known(height, take), _HOW)
+            _found(part, _of_known(height, take))
             for part, take in zip(self.parts, ("max", "mean"), strict=True)
         )
 
@@ -224,7 +230,7 @@ class SmallestGap(TipsQuantity):
         """Return the distance; ``None`` where there is no dendrite or no stripping electrode."""
         tips = self.tips(grid)
         sizes = self.frame.plan_sizes_um(grid, "a distance")
-        return (ClassValue(DENDRITE, _nearest_um(tips.tip, tips.stripping, sizes), _HOW),)
+        return (_found(DENDRITE, _nearest_um(tips.tip, tips.stripping, sizes)),)
 
 
 def _nearest_um(tip: Heights, face: Heights, sizes_um: tuple[float, float]) -> float | None:
