@@ -21,6 +21,7 @@ PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"
 EXIT_CODES = {PASS: 0, FAIL: 6, UNDECIDED: 7}
 """What ``tomolith run`` and ``tomolith verdict`` exit with, after everything is written."""
 
+_UNITS = {"1": "", "percent": " %", "um": " µm", "um2": " µm²", "um3": " µm³", "deg": "°"}
 _WORST_FIRST = (FAIL, UNDECIDED, PASS)
 
 
@@ -216,20 +217,27 @@ def _excess(rule: Rule, row: QuantityRow) -> float:
 
 def _why(rule: Rule, row: QuantityRow, verdict: str) -> str:
     kept, broken = ("below", "above") if rule.is_upper else ("above", "below")
+    bound = _plain(rule.bound)
     if _interval(row) is None:
         side = kept if verdict == PASS else f"not {kept}"
-        return f"{side} {rule.bound:g}, decided by the value alone, for there is no error bar"
+        return f"{side} {bound}, decided by the value alone, for there is no error bar"
     if verdict == UNDECIDED:
-        return f"its interval reaches from below to above {rule.bound:g}"
+        return f"its interval reaches from below to above {bound}"
     side = kept if verdict == PASS else broken
-    return f"all of its interval is {side} {rule.bound:g}"
+    return f"all of its interval is {side} {bound}"
 
 
 def _number(row: QuantityRow) -> str:
-    interval, unit = _interval(row), {"1": "", "percent": " %"}.get(row.unit, f" {row.unit}")
+    assert row.value is not None
+    interval, unit = _interval(row), _UNITS.get(row.unit, f" {row.unit}")
     if interval is None:
-        return f"{row.value:.4g}{unit}"
-    return f"{row.value:.4g} ({interval[0]:.4g} to {interval[1]:.4g}){unit}"
+        return f"{_plain(row.value)}{unit}"
+    return f"{_plain(row.value)} ({_plain(interval[0])} to {_plain(interval[1])}){unit}"
+
+
+def _plain(value: float) -> str:
+    """Return a number without powers of ten, as far as that is readable."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _known(value: float | None) -> bool:

@@ -10,6 +10,7 @@ from tomolith.report.study_files import SliceRange, StudyFiles
 from tomolith.store.scan import Scan
 
 DASH = "–"
+_UNITS = {"um3": "µm³", "um2": "µm²", "um": "µm", "percent": "%", "deg": "°", "1": ""}
 _SUBSET_NAMES = {
     "test": "test slices",
     "validation": "validation slices",
@@ -87,6 +88,17 @@ def quantity(value: float | None, unit: str) -> str:
     if unit == "percent":
         return f"{value:.3f}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def unit_text(unit: str) -> str:
+    """Return a unit as people write it; nothing for a plain number.
+
+    Examples
+    --------
+    >>> unit_text("um3"), unit_text("1"), unit_text("mAh")
+    ('µm³', '', 'mAh')
+    """
+    return _UNITS.get(unit, unit)
 
 
 def duration(seconds: float | None) -> str:
