@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tomolith.app.recipe_file import apply_overrides, expand_path, load_yaml
 from tomolith.config import Settings, parse_settings
@@ -40,6 +40,15 @@ class TrainSection(TrainSettings):
         None, description="Scans to train on; all scans that carry the labels if left out."
     )
     labels: str = Field("truth", description="Name of the label map to learn from.")
+    unlabelled_scans: tuple[str, ...] = Field(
+        (), description="Scans that 'unlabelled' learns from beside these; of them only the image."
+    )
+
+    @model_validator(mode="after")
+    def _unlabelled_is_on(self) -> TrainSection:
+        if self.unlabelled_scans and self.unlabelled.method == "none":
+            raise ValueError("'unlabelled_scans' need a method: 'unlabelled: mean_teacher'")
+        return self
 
 
 class EnsembleSection(EnsembleSettings):

@@ -106,13 +106,19 @@ def read_batches(
     normalisation: Normalisation,
     batch: int,
     side_px: int,
+    unlabelled: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield regions around patches: images (B, 1, side, side) and channels (B, side, side)."""
+    """Yield regions around patches: images (B, 1, side, side) and channels (B, side, side).
+
+    With ``unlabelled``, 0 in place of the channels where nothing is labelled, and -1 elsewhere.
+    """
     for start in range(0, len(patches), batch):
         images, targets = [], []
         for patch in patches[start : start + batch]:
             y, x = (centre - side_px // 2 for centre in patch.centre_yx)
-            grey, channels = cache.region(patch.example, patch.z, corner_yx=(y, x), side_px=side_px)
+            grey, channels = cache.region(
+                patch.example, patch.z, corner_yx=(y, x), side_px=side_px, unlabelled=unlabelled
+            )
             images.append(normalise_slice(grey, examples[patch.example], patch.z, normalisation))
             targets.append(channels)
         yield torch.from_numpy(np.stack(images)[:, None]), torch.from_numpy(np.stack(targets))
