@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from tomolith.errors import MismatchError
 Map = npt.NDArray[Any]
 _FEWEST = 4.0  # Fisher's z has no interval for fewer independent columns
 _NORMAL_95 = 1.959963984540054
+_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class SpatialMap:
     """A map less its mean, and its covariance from column to column.
 
     The covariance is taken over rings of one pixel, up to half of the shorter side, by FFT. Memory:
-    about 20 arrays of the size of the map in float32.
+    about 20 arrays of the size of the map in float32 while it is made, two afterwards.
 
     Parameters
     ----------
@@ -58,30 +61,70 @@ class SpatialMap:
 
     def __init__(self, values: Map, pixel_um: tuple[float, float] = (1.0, 1.0)) -> None:
         self.pixel_um = pixel_um
-        self.shape = values.shape
+        self.shape = (int(values.shape[0]), int(values.shape[1]))
         flat = values.astype(np.float32)
         self.rest = flat - flat.mean(dtype=np.float64).astype(np.float32)
         self.variance = float(np.mean(self.rest**2, dtype=np.float64))
-        self._rings = _rings(self.shape, pixel_um)
-        self.n_pairs = np.bincount(self._rings.ravel(), _n_pairs(self.shape).ravel())
-        self.covariance = self._covariance()
+        self._lags = _Lags(self.shape, pixel_um)
+        padded = self._lags.padded
+        spectrum = fft.rfft2(self.rest, padded)
+        sums, self.n_pairs = self._lags.sums(fft.irfft2(spectrum * spectrum.conj(), padded))
+        self.covariance = sums / np.maximum(self.n_pairs, 1)
+        self.covariance[-1] = 0.0  # too far apart to say
 
-    def _covariance(self) -> npt.NDArray[np.float64]:
-        """Return the mean product of the columns of each ring; the last ring, too far, is 0."""
-        spectrum = fft.rfft2(self.rest, _padded(self.shape))
-        sums = fft.irfft2(spectrum * spectrum.conj(), _padded(self.shape))
-        out = np.bincount(self._rings.ravel(), sums.ravel()) / np.maximum(self.n_pairs, 1)
-        out[-1] = 0.0
-        return out
-
+    @cached_property
     def row_sums(self) -> npt.NDArray[np.float32]:
-        """Return, for each column, the sum of its covariances with all columns."""
-        padded = _padded(self.shape)
-        kernel = self.covariance.astype(np.float32)[self._rings]
+        """For each column, the sum of its covariances with all columns."""
+        padded = self._lags.padded
         ones = fft.rfft2(np.ones(self.shape, np.float32), padded)
-        whole = fft.irfft2(fft.rfft2(kernel) * ones, padded)
+        whole = fft.irfft2(fft.rfft2(self._lags.kernel(self.covariance)) * ones, padded)
         found: npt.NDArray[np.float32] = whole[: self.shape[0], : self.shape[1]].astype(np.float32)
         return found
+
+
+class _Lags:
+    """All lags between the columns of a map, as a circular correlation lays them out, in rings.
+
+    The rings are as wide as the larger side of a pixel; all lags beyond half of the shorter side of
+    the map are the last one.
+    """
+
+    def __init__(self, shape: tuple[int, int], pixel_um: tuple[float, float]) -> None:
+        # at this shape no two ends meet, and the FFT likes it
+        self.padded = tuple(fft.next_fast_len(2 * n - 1, real=True) for n in shape)
+        lags = [np.arange(padded) for padded in self.padded]
+        lags = [np.minimum(lag, len(lag) - lag) for lag in lags]
+        self._n_pairs = [np.maximum(n - lag, 0.0) for n, lag in zip(shape, lags, strict=True)]
+        sizes = [size / max(pixel_um) for size in pixel_um]
+        self._lengths = [lag * size for lag, size in zip(lags, sizes, strict=True)]
+        reach = min(n * size for n, size in zip(shape, sizes, strict=True)) / 2
+        self._last = max(1, int(reach)) + 1
+
+    def _rings(self) -> Iterator[tuple[slice, npt.NDArray[np.intp]]]:
+        """Yield the ring of each lag, some rows at a time."""
+        for start in range(0, self.padded[0], _ROWS):
+            rows = slice(start, start + _ROWS)
+            length = np.hypot(self._lengths[0][rows, None], self._lengths[1])
+            yield rows, np.minimum(np.rint(length).astype(np.intp), self._last)
+
+    def sums(
+        self, products: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return the sum of products over each ring, and how many pairs of columns it holds."""
+        total, n_pairs = np.zeros((2, self._last + 1))
+        for rows, ring in self._rings():
+            flat = ring.ravel()
+            pairs = self._n_pairs[0][rows, None] * self._n_pairs[1]
+            total += np.bincount(flat, products[rows].ravel(), self._last + 1)
+            n_pairs += np.bincount(flat, pairs.ravel(), self._last + 1)
+        return total, n_pairs
+
+    def kernel(self, covariance: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        """Return the covariance at each lag."""
+        out = np.zeros(self.padded, np.float32)
+        for rows, ring in self._rings():
+            out[rows] = covariance[ring]
+        return out
 
 
 def correlate(a: SpatialMap, b: SpatialMap) -> Correlation | None:
@@ -138,7 +181,7 @@ _METHOD = "Fisher z with {n:.0f} independent columns (Dutilleul 1993)"
 def _n_effective(a: SpatialMap, b: SpatialMap) -> float:
     """Return the effective sample size, between 2 and the number of columns."""
     n = a.shape[0] * a.shape[1]
-    rows_a, rows_b = a.row_sums(), b.row_sums()
+    rows_a, rows_b = a.row_sums, b.row_sums
     sum_a, sum_b = (float(rows.sum(dtype=np.float64)) for rows in (rows_a, rows_b))
     both = float((a.n_pairs * a.covariance * b.covariance).sum())
     both += sum_a * sum_b / n**2 - 2 * float(np.sum(rows_a * rows_b, dtype=np.float64)) / n
@@ -147,32 +190,3 @@ def _n_effective(a: SpatialMap, b: SpatialMap) -> float:
     if both <= 0 or alone_a <= 0 or alone_b <= 0:
         return 2.0
     return min(float(n), float(1 + alone_a * alone_b / both))
-
-
-def _padded(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return a shape at which no two ends meet, and that the FFT likes."""
-    return fft.next_fast_len(2 * shape[0] - 1, real=True), fft.next_fast_len(
-        2 * shape[1] - 1, real=True
-    )
-
-
-def _lags(n: int, padded: int) -> npt.NDArray[np.int64]:
-    """Return the signed lag of each place of a circular correlation; out of range stays so."""
-    place = np.arange(padded)
-    return np.where(place < n, place, place - padded)
-
-
-def _n_pairs(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Return how many pairs of columns lie each lag apart."""
-    padded = _padded(shape)
-    u, v = (np.maximum(n - np.abs(_lags(n, p)), 0.0) for n, p in zip(shape, padded, strict=True))
-    return np.asarray(u[:, None] * v[None, :], np.float64)
-
-
-def _rings(shape: tuple[int, ...], pixel_um: tuple[float, float]) -> npt.NDArray[np.intp]:
-    """Return the ring of each lag; all beyond half of the shorter side are the last one."""
-    padded, width = _padded(shape), max(pixel_um)
-    u, v = (_lags(n, p) * size / width for n, p, size in zip(shape, padded, pixel_um, strict=True))
-    ring = np.rint(np.hypot(u[:, None], v[None, :])).astype(np.intp)
-    last = max(1, int(min(n * size / width for n, size in zip(shape, pixel_um, strict=True)) / 2))
-    return np.asarray(np.minimum(ring, last + 1), np.intp)
