@@ -71,6 +71,8 @@ def rows(*, bars: bool = True) -> list[QuantityRow]:
         add(scan, "electrodes", "gap", gap, "um", 2.0)
         add(scan, "gap", "swelling", gap - 140.0, "um", 2.5)
         add(scan, "cell", "swelling", 0.9 * (gap - 140.0), "um", 2.5)
+    for part, share in (("both", 0.2), ("both, expected by chance", 0.16)):
+        add("series", part, "growth_share", share, "1")
     return found
 
 
@@ -111,6 +113,8 @@ def write_maps(folder: Path) -> None:
             heights = sign * 70.0 + rough + move
             heights[:, 30:33] = np.nan
             write(scan, f"position_{side}_side", heights, "um")
+    places = (noise["dendrite"] > 0.2) + 2.0 * (noise["redeposited"] > 0.2)
+    write("series", "growth_places", places, "1")
     (folder / "maps" / "index.json").write_text(json.dumps(index))
 
 

@@ -14,7 +14,8 @@ from tomolith.report.study_files import StudyFiles
 ORDER = (
     *("lithium-volumes", "lithium-thickness", "lithium-coverage", "lithium-plan-views"),
     *("lithium-inventory", "lithium-capacity", "lithium-voltage"),
-    *("lithium-edges", "lithium-swelling", "lithium-voids", "lithium-pearson"),
+    *("lithium-edges", "lithium-swelling", "lithium-voids", "lithium-growth"),
+    "lithium-pearson",
 )
 """Names of all lithium figures, in the order of the page."""
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tomolith.core import LabelClass
 from tomolith.errors import ReadError
+from tomolith.measure.map_files import MapEntry, read_index
 from tomolith.measure.rows import QuantityRow
 from tomolith.measure.verdict_rules import SERIES
 
@@ -98,47 +99,14 @@ class Voltage:
     pulse: Doubles
 
 
-@dataclass(frozen=True, slots=True)
-class PlanMap:
-    """A plan map on disk; ``pixel_um`` along rows and columns, ``None`` where unknown."""
-
-    scan: str
-    name: str
-    path: Path
-    unit: str
-    class_name: str
-    axes: tuple[str, str]
-    pixel_um: tuple[float, float] | None
-
-    def read(self) -> npt.NDArray[np.float32]:
-        """Return the values.
-
-        Raises
-        ------
-        ReadError
-            The file is missing or damaged.
-        """
-        import tifffile
-
-        try:
-            values = np.asarray(tifffile.imread(self.path), np.float32)
-            if values.ndim != 2:
-                raise ValueError(f"{values.ndim} axes, not 2")
-        except Exception as error:  # tifffile raises many kinds for damaged files
-            raise ReadError(
-                f"the map '{self.name}' of {self.scan} cannot be read: {error}",
-                where=self.path,
-                mend="run the step 'measure' again",
-            ) from error
-        return values
-
-
 @dataclass(frozen=True)
 class LithiumFiles:
     """All that the lithium figures are drawn from.
 
     Parameters
     ----------
+    folder
+        ``measurements/`` of the study.
     rows
         The table ``quantities``.
     classes
@@ -147,11 +115,12 @@ class LithiumFiles:
         What is there of them.
     """
 
+    folder: Path
     rows: tuple[QuantityRow, ...]
     classes: tuple[LabelClass, ...]
     cycler: Cycler | None = None
     voltage: Voltage | None = None
-    maps: tuple[PlanMap, ...] = ()
+    maps: tuple[MapEntry, ...] = ()
 
     @property
     def scans(self) -> tuple[str, ...]:
@@ -214,9 +183,32 @@ class LithiumFiles:
         """Return the unit of a quantity, as stored."""
         return next((r.unit for r in self.rows if r.quantity == quantity), "")
 
-    def map_of(self, scan: str, name: str) -> PlanMap | None:
+    def map_of(self, scan: str, name: str) -> MapEntry | None:
         """Return a map of a scan; ``None`` where there is none."""
-        return next((m for m in self.maps if (m.scan, m.name) == (scan, name)), None)
+        return next((m for m in self.maps if (m.scan, m.map) == (scan, name)), None)
+
+    def read(self, entry: MapEntry) -> npt.NDArray[np.float32]:
+        """Return the values of a map.
+
+        Raises
+        ------
+        ReadError
+            The file is missing or damaged.
+        """
+        import tifffile
+
+        path = self.folder / entry.file
+        try:
+            values = np.asarray(tifffile.imread(path), np.float32)
+            if values.ndim != 2:
+                raise ValueError(f"{values.ndim} axes, not 2")
+        except Exception as error:  # tifffile raises many kinds for damaged files
+            raise ReadError(
+                f"the map '{entry.map}' of {entry.scan} cannot be read: {error}",
+                where=path,
+                mend="run the step 'measure' again",
+            ) from error
+        return values
 
 
 def _meaning(row: QuantityRow) -> str:
@@ -245,13 +237,14 @@ def read_lithium(
     for key, title, read in (
         ("cycler", "The cycler's numbers are", read_cycler),
         ("voltage", "The voltage is", _read_voltage),
-        ("maps", "The plan maps are", _read_maps),
+        ("maps", "The plan maps are", read_index),
     ):
         try:
             found[key] = read(folder)
         except ReadError as error:
             problems.append(f"{title} not shown: {error.found}.")
     return LithiumFiles(
+        folder,
         tuple(rows),
         tuple(classes),
         found.get("cycler"),
@@ -338,29 +331,6 @@ def _read_voltage(folder: Path) -> Voltage | None:
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
     return Voltage(*columns)
-
-
-def _read_maps(folder: Path) -> tuple[PlanMap, ...]:
-    path = folder / "maps" / "index.json"
-    if not path.exists():
-        return ()
-    try:
-        return tuple(
-            PlanMap(
-                str(e["scan"]),
-                str(e["map"]),
-                folder / str(e["file"]),
-                str(e["unit"]),
-                str(e["class"]),
-                (str(e["axes"][0]), str(e["axes"][1])),
-                None
-                if e["pixel_um"] is None
-                else (float(e["pixel_um"][0]), float(e["pixel_um"][1])),
-            )
-            for e in json.loads(path.read_text(encoding="utf-8"))
-        )
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, error: Exception) -> ReadError:

@@ -1,36 +1,56 @@
-"""Lithium figures drawn from plan maps: thickness, voids, electrode edges."""
+"""Lithium figures drawn from plan maps: thickness, voids, where Li grows back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.patches import Patch
 
 from tomolith.errors import ReadError
-from tomolith.measure.quantities.frame import PLATING, STRIPPING
+from tomolith.measure.colocalisation import PLACES, SERIES
+from tomolith.measure.map_files import MapEntry
 from tomolith.report.figures import to_png
-from tomolith.report.lithium_files import LithiumFiles, PlanMap
-from tomolith.report.lithium_style import INK, WIDTH_IN, Drawn, plain, scale_bar
+from tomolith.report.lithium_edges import draw_edges
+from tomolith.report.lithium_files import LithiumFiles
+from tomolith.report.lithium_style import INK, WIDTH_IN, Drawn, scale_bar, stage_titles
 
 _LONGEST_PX = 420
-_STAGE_LOOKS = {
-    "first": ("#000000", "-"),
-    "half": ("#D55E00", (0, (5, 1.5))),
-    "last": ("#0072B2", (0, (1.5, 1))),
-}
 _NOTHING = "#e4e4e4"
+_GROWTH = "growth"
 
-Values = npt.NDArray[np.float32]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """A map, thinned to what a panel can show; ``size_um`` is its height and width."""
+
+    entry: MapEntry
+    values: npt.NDArray[np.float32]
+    size_um: tuple[float, float]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is there."""
+        return not (self.values > 0).any()
+
+    @property
+    def way(self) -> str:
+        """How the map lies, in words."""
+        down, right = self.entry.axes
+        return f"{down} down and {right} to the right"
 
 
 def draw_maps(files: LithiumFiles, problems: list[str]) -> Iterator[Drawn]:
     """Yield every figure that the maps allow; sentences about damaged maps go to ``problems``."""
-    figures: tuple[Callable[[LithiumFiles], Drawn | None], ...] = (_series, _voids, _edges)
+    figures: tuple[Callable[[LithiumFiles], Drawn | None], ...]
+    figures = (_series, draw_edges, _voids, _growth)
     for draw in figures:
         try:
             figure = draw(files)
@@ -41,205 +61,173 @@ def draw_maps(files: LithiumFiles, problems: list[str]) -> Iterator[Drawn]:
             yield figure
 
 
-def stage_titles(files: LithiumFiles) -> dict[str, str]:
-    """Return what the chosen scans are called in a figure, by the name of the scan.
-
-    Examples
-    --------
-    >>> stage_titles(LithiumFiles((), ()))
-    {}
-    """
-    words = {"first": "first", "half": "half cycle" if files.cycler else "middle", "last": "last"}
-    return {scan: f"{words[stage]}: {scan}" for stage, scan in files.stages.items()}
+def _plan(files: LithiumFiles, entry: MapEntry) -> _Plan:
+    values = files.read(entry)
+    step = max(1, -(-max(values.shape) // _LONGEST_PX))
+    down, right = entry.pixel_um or (1.0, 1.0)
+    size = (values.shape[0] * down, values.shape[1] * right)
+    return _Plan(entry, values[::step, ::step], size)
 
 
 def _series(files: LithiumFiles) -> Drawn | None:
     """Thickness maps: a row for each class, a column for each chosen scan, one colour bar."""
     titles = stage_titles(files)
-    kinds = [c.name for c in files.classes if c.role not in ("background", "electrode")]
-    grid: dict[str, list[tuple[PlanMap, Values] | None]] = {}
-    for name in kinds:
-        found = [_thickness_map(files, scan, name) for scan in titles]
-        read = [None if m is None else (m, _thinned(m)) for m in found]
-        if any(r and np.nanmax(r[1], initial=0) > 0 for r in read):
-            grid[name] = read
-    if not grid:
+    grid: dict[str, list[_Plan | None]] = {}
+    for name in [c.name for c in files.classes if c.role not in ("background", "electrode")]:
+        entries = [_of_class(files, scan, name) for scan in titles]
+        plans = [None if e is None else _plan(files, e) for e in entries]
+        if any(p and not p.is_empty for p in plans):
+            grid[name] = plans
+    plans = [p for row in grid.values() for p in row if p]
+    if not plans:
         return None
-    maps = [r for row in grid.values() for r in row if r]
-    top = _top([values for _, values in maps])
-    n_rows, n_columns = len(grid), len(titles)
-    height, width = _size_um(maps[0][0], maps[0][1])
-    panel = min(2.35, (WIDTH_IN - 1.7) / n_columns)
-    size = (0.5 + panel * n_columns + 1.0, 0.35 + n_rows * (panel * height / width + 0.08))
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(n_rows, n_columns, squeeze=False)
+    top = _top(plans)
+    figure, panels = _panels(plans[0], len(grid), len(titles))
     image: AxesImage | None = None
     for axes_row, (name, row) in zip(panels, grid.items(), strict=True):
         axes_row[0].set_ylabel(name, fontsize=9.5)
-        for axes, read in zip(axes_row, row, strict=True):
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-            if read is not None:
-                is_last = axes is panels[-1, -1]
-                image = _show(axes, *read, vmax=top, has_scale=is_last)
+        for axes, plan in zip(axes_row, row, strict=True):
+            if plan is not None:
+                image = _show(axes, plan, top, has_scale=axes is panels[-1, -1]) or image
     for axes, title in zip(panels[0], titles.values(), strict=True):
         axes.set_title(title, fontsize=9)
-    _with_bar(figure, image, panels, maps[0][0])
-    known = maps[0][0].pixel_um is not None
+    unit = plans[0].entry.unit
+    _bar(figure, image, panels, "thickness (µm)" if unit == "um" else "share of the column")
     caption = (
         "Thickness of each class above every point of the electrode, seen across the cell, "
-        f"{_along(maps[0][0])}. All maps have the same colours, the thickest 0.5 % of their points "
-        "the last one; grey: the class is not there."
-        + ("" if known else " The pixel size is unknown, so there is no scale bar.")
+        f"{plans[0].way}. All maps have the same colours, the thickest 0.5 % of their points the "
+        "last one; grey: the class is not there."
     )
+    if plans[0].entry.pixel_um is None:
+        caption += " The pixel size is unknown, so there is no scale bar."
     return Drawn("lithium-plan-views.png", to_png(figure), "Plan views of the Li", caption)
 
 
-def _along(plan: PlanMap) -> str:
-    return f"{plan.axes[0]} down and {plan.axes[1]} to the right"
-
-
-def _thickness_map(files: LithiumFiles, scan: str, name: str) -> PlanMap | None:
+def _of_class(files: LithiumFiles, scan: str, name: str) -> MapEntry | None:
     """Return the thickness map of a class, else its density map."""
-    of_class = [m for m in files.maps if (m.scan, m.class_name) == (scan, name)]
-    for start in ("thickness", "density"):
-        for plan in of_class:
-            if plan.name.startswith(start):
-                return plan
-    return None
-
-
-def _thinned(plan: PlanMap) -> Values:
-    """Read a map, every n-th pixel, so that it fits a panel."""
-    values = plan.read()
-    step = max(1, -(-max(values.shape) // _LONGEST_PX))
-    return values[::step, ::step]
-
-
-def _size_um(plan: PlanMap, values: Values) -> tuple[float, float]:
-    """Return height and width; in pixels where the pixel size is unknown."""
-    down, right = plan.pixel_um or (1.0, 1.0)
-    return values.shape[0] * down, values.shape[1] * right
-
-
-def _top(maps: Sequence[Values]) -> float:
-    """Return the end of the colours: above it lie 0.5 % of what is there at all."""
-    there = np.concatenate([values[values > 0] for values in maps])
-    return float(np.percentile(there, 99.5)) if there.size else 1.0
-
-
-def _show(
-    axes: Axes, plan: PlanMap, values: Values, *, vmax: float, has_scale: bool = True
-) -> AxesImage:
-    """Draw a map from 0 to ``vmax``; what is 0 or missing is grey."""
-    full = _size_um(plan, plan.read()) if plan.pixel_um else _size_um(plan, values)
-    colours = matplotlib.colormaps["viridis"].with_extremes(bad=_NOTHING)
-    image = axes.imshow(
-        np.ma.masked_invalid(np.where(values > 0, values, np.nan)),
-        cmap=colours,
-        vmin=0,
-        vmax=vmax,
-        extent=(0, full[1], full[0], 0),
-        interpolation="nearest",
-    )
-    if has_scale and plan.pixel_um is not None:
-        scale_bar(axes, full)
-    return image
-
-
-def _with_bar(figure: Figure, image: AxesImage | None, panels: object, plan: PlanMap) -> None:
-    if image is None:
-        return
-    label = {"um": "thickness (µm)", "1": "share of the column"}.get(plan.unit, plan.unit)
-    if plan.name == "void_depth":
-        label = "depth of the void (µm)"
-    bar = figure.colorbar(image, ax=panels, label=label, fraction=0.05, aspect=28, extend="max")  # type: ignore[arg-type]
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    known = [m for m in files.maps if (m.scan, m.class_name) == (scan, name)]
+    known.sort(key=lambda m: not m.map.startswith("thickness"))
+    return known[0] if known else None
 
 
 def _voids(files: LithiumFiles) -> Drawn | None:
-    """Depth of the void below redeposited Li, in the last scans that have any."""
-    found: list[tuple[PlanMap, Values]] = []
-    for scan in files.scans:
-        plan = files.map_of(scan, "void_depth")
-        if plan is not None:
-            values = _thinned(plan)
-            if np.nanmax(values, initial=0) > 0:
-                found.append((plan, values))
-    if not found:
+    """Depth of the void below redeposited Li: the first, a middle and the last scan with any."""
+    entries = [e for scan in files.scans if (e := files.map_of(scan, "void_depth"))]
+    plans = [p for e in entries if not (p := _plan(files, e)).is_empty]
+    if not plans:
         return None
-    chosen = [found[i] for i in sorted({0, len(found) // 2, len(found) - 1})]
-    top = _top([values for _, values in chosen])
-    height, width = _size_um(*chosen[0])
-    panel = min(3.2, (WIDTH_IN - 1.2) / len(chosen))
-    figure = Figure(
-        figsize=(panel * len(chosen) + 1.2, panel * height / width + 0.4), layout="constrained"
-    )
-    panels = figure.subplots(1, len(chosen), squeeze=False)
-    image = None
-    for axes, (plan, values) in zip(panels[0], chosen, strict=True):
-        image = _show(axes, plan, values, vmax=top, has_scale=axes is panels[0, -1])
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        axes.set_title(plan.scan, fontsize=9)
-    _with_bar(figure, image, panels, chosen[0][0])
+    chosen = [plans[i] for i in sorted({0, len(plans) // 2, len(plans) - 1})]
+    figure, panels = _panels(chosen[0], 1, len(chosen))
+    image: AxesImage | None = None
+    top = _top(chosen)
+    for axes, plan in zip(panels[0], chosen, strict=True):
+        image = _show(axes, plan, top, has_scale=axes is panels[0, -1])
+        axes.set_title(plan.entry.scan, fontsize=9)
+    _bar(figure, image, panels, "depth of the void (µm)")
+    scans = "the scan" if len(chosen) == 1 else "scans"
     caption = (
-        "Where voids lie below redeposited Li, and how deep they are, in "
-        f"{'the scan' if len(chosen) == 1 else 'scans'} after Li came back; grey: no void. Seen "
-        f"across the cell, {_along(chosen[0][0])}."
+        f"Where voids lie below redeposited Li, and how deep they are, in {scans} after Li came "
+        f"back; grey: no void. Seen across the cell, {chosen[0].way}."
     )
     return Drawn("lithium-voids.png", to_png(figure), "Voids below redeposited Li", caption)
 
 
-def _edges(files: LithiumFiles) -> Drawn | None:
-    """Faces of both electrodes along one line of the plan, in the chosen scans."""
-    titles = stage_titles(files)
-    drawn: list[tuple[str, str, PlanMap, Values]] = []
-    for stage, scan in files.stages.items():
-        for side in (STRIPPING, PLATING):
-            plan = files.map_of(scan, f"position_{side.replace(' ', '_')}")
-            if plan is not None and plan.pixel_um is not None:
-                values = plan.read()
-                drawn.append((stage, side, plan, values[values.shape[0] // 2]))
-    if not drawn or all(not np.isfinite(cut).any() for *_, cut in drawn):
+def _growth(files: LithiumFiles) -> Drawn | None:
+    """Where Li was plated, against where it came back."""
+    entry = next((m for m in files.maps if m.scan == SERIES and m.map.startswith(_GROWTH)), None)
+    if entry is None:
         return None
-    plan, row = drawn[0][2], drawn[0][2].read().shape[0] // 2
-    figure = Figure(figsize=_edge_size(drawn), layout="constrained")
-    axes = figure.subplots()
-    middles: dict[str, list[float]] = {STRIPPING: [], PLATING: []}
-    for stage, side, of, cut in drawn:
-        colour, dashes = _STAGE_LOOKS[stage]
-        x = (np.arange(len(cut)) + 0.5) * (of.pixel_um or (1.0, 1.0))[1]
-        label = titles[of.scan] if side == STRIPPING else None
-        axes.plot(x, cut, color=colour, linestyle=dashes, linewidth=1.3, label=label)
-        middles[side].append(float(np.nanmean(cut)) if np.isfinite(cut).any() else np.nan)
-    plain(axes)
-    axes.set(xlabel=f"along {plan.axes[1]} (µm)", ylabel="height across the cell (µm)")
-    axes.set_aspect("equal")
-    axes.margins(x=0.01, y=0.12)
-    if np.nanmean(middles[STRIPPING]) < np.nanmean(middles[PLATING]):
-        pairs = ((STRIPPING, 0.02, "bottom"), (PLATING, 0.98, "top"))
-    else:
-        pairs = ((PLATING, 0.02, "bottom"), (STRIPPING, 0.98, "top"))
-    for side, y, va in pairs:
-        axes.text(
-            0.01, y, f"electrode, {side}", transform=axes.transAxes, va=va, fontsize=9, color=INK
-        )
-    figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=3)
-    when = "first, half and full cycle" if files.cycler else "the first, middle and last scan"
-    caption = (
-        f"Inner faces of both electrodes at {when}, on the cross-section at {plan.axes[0]} = "
-        f"{row * (plan.pixel_um or (1.0, 1.0))[0]:.0f} µm. Heights count from the centre of the "
-        "volume; both axes have the same scale. A gap in a line: no electrode is seen there."
+    plan = _plan(files, entry)
+    by_class = {c.name: c.colour for c in files.classes}
+    colours = [_NOTHING, by_class.get("deposited", "#E69F00")]
+    colours += [by_class.get("redeposited", "#009E73"), INK]
+    figure, panels = _panels(plan, 1, 1, widest_in=4.6, legend_in=2.6)
+    axes = panels[0, 0]
+    height, width = plan.size_um
+    axes.imshow(
+        plan.values,
+        cmap=ListedColormap(colours),
+        vmin=-0.5,
+        vmax=len(PLACES) - 0.5,
+        extent=(0, width, height, 0),
+        interpolation="nearest",
     )
-    return Drawn("lithium-edges.png", to_png(figure), "Edges of the electrodes", caption)
+    if entry.pixel_um is not None:
+        scale_bar(axes, plan.size_um)
+    rows = {r.class_name: r for r in files.rows if r.quantity == "growth_share"}
+    handles = []
+    for place, colour in zip(PLACES, colours, strict=True):
+        share = rows[place].value if place in rows else None
+        label = place if share is None else f"{place}: {100 * share:.1f} %"
+        handles.append(Patch(facecolor=colour, edgecolor=INK, linewidth=0.5, label=label))
+    figure.legend(handles=handles, frameon=False, fontsize=9, loc="outside right upper")
+    scans = next((r.method for r in rows.values() if r.method), "")
+    caption = (
+        f"Where dendrites and deposited Li fell, and where Li was redeposited later"
+        f"{f' ({scans})' if scans else ''}; share of the plan area. {_by_chance(files)}"
+        f"Seen across the cell, {plan.way}."
+    )
+    return Drawn("lithium-growth.png", to_png(figure), "Where Li grows back", caption)
 
 
-def _edge_size(drawn: Sequence[tuple[str, str, PlanMap, Values]]) -> tuple[float, float]:
-    """Return the size of the figure in inches at which both axes can have the same scale."""
-    heights = np.concatenate([cut for *_, cut in drawn])
-    span = 1.24 * max(float(np.nanmax(heights) - np.nanmin(heights)), 1.0)
-    _, _, plan, cut = drawn[0]
-    width = len(cut) * (plan.pixel_um or (1.0, 1.0))[1]
-    inch_um = min((WIDTH_IN - 1.0) / width, 4.5 / span)
-    return max(inch_um * width + 1.0, 4.5), max(inch_um * span, 1.2) + 1.0
+def _by_chance(files: LithiumFiles) -> str:
+    for row in files.rows:
+        if row.quantity == "growth_share" and "chance" in row.class_name and row.value is not None:
+            return f"Laid at random, both would share {100 * row.value:.1f} % of it. "
+    return ""
+
+
+def _panels(
+    plan: _Plan, n_rows: int, n_columns: int, *, widest_in: float = 2.6, legend_in: float = 1.1
+) -> tuple[Figure, npt.NDArray[np.object_]]:
+    """Return a figure with panels of the shape of a map, without axes."""
+    height, width = plan.size_um
+    panel_in = min(widest_in, (WIDTH_IN - 0.4 - legend_in) / n_columns)
+    size = (
+        0.4 + panel_in * n_columns + legend_in,
+        0.35 + n_rows * (min(panel_in * height / width, 6.0) + 0.08),
+    )
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(n_rows, n_columns, squeeze=False)
+    for axes in panels.ravel():
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    return figure, panels
+
+
+def _top(plans: Sequence[_Plan]) -> float:
+    """Return the end of the colours: above it lie 0.5 % of what is there at all."""
+    there = np.concatenate([plan.values[plan.values > 0] for plan in plans])
+    return float(np.percentile(there, 99.5)) if there.size else 1.0
+
+
+def _show(axes: Axes, plan: _Plan, vmax: float, *, has_scale: bool) -> AxesImage:
+    """Draw a map from 0 to ``vmax``; what is 0 or missing is grey."""
+    height, width = plan.size_um
+    image = axes.imshow(
+        np.ma.masked_invalid(np.where(plan.values > 0, plan.values, np.nan)),
+        cmap=matplotlib.colormaps["viridis"].with_extremes(bad=_NOTHING),
+        vmin=0,
+        vmax=vmax,
+        extent=(0, width, height, 0),
+        interpolation="nearest",
+    )
+    if has_scale and plan.entry.pixel_um is not None:
+        scale_bar(axes, plan.size_um)
+    return image
+
+
+def _bar(
+    figure: Figure, image: AxesImage | None, panels: npt.NDArray[np.object_], label: str
+) -> None:
+    if image is None:
+        return
+    bar = figure.colorbar(
+        image,
+        ax=panels,  # type: ignore[arg-type]
+        label=label,
+        fraction=0.05,
+        aspect=28,
+        extend="max",
+    )
+    bar.outline.set_visible(False)  # type: ignore[operator]

@@ -61,6 +61,19 @@ def class_marks(classes: Sequence[LabelClass]) -> dict[str, Mark]:
     }
 
 
+def stage_titles(files: LithiumFiles) -> dict[str, str]:
+    """Return what the chosen scans are called in a figure, by the name of the scan.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> stage_titles(LithiumFiles(Path(), (), ()))
+    {}
+    """
+    words = {"first": "first", "half": "half cycle" if files.cycler else "middle", "last": "last"}
+    return {scan: f"{words[stage]}: {scan}" for stage, scan in files.stages.items()}
+
+
 def draw_line(axes: Axes, line: Line, mark: Mark, *, scale: float = 1.0, label: str = "") -> None:
     """Draw numbers with their intervals, which need not hold the number."""
     x = [p.x for p in line.points]

@@ -23,8 +23,8 @@ from tomolith.report.lithium import ORDER
 from tomolith.report.lithium_curves import draw_curves
 from tomolith.report.lithium_cycler import draw_cycler
 from tomolith.report.lithium_files import LithiumFiles, read_lithium
-from tomolith.report.lithium_maps import draw_maps, stage_titles
-from tomolith.report.lithium_style import bars_text
+from tomolith.report.lithium_maps import draw_maps
+from tomolith.report.lithium_style import bars_text, stage_titles
 
 SCHEMA = PRESETS["li-operando"]
 RULES = ("dendrite.volume_um3 < 1e6", "gap_um < 190", "cell.swelling_um < 33")
@@ -157,7 +157,12 @@ def test_intervals_need_not_hold_the_number(measured: Path) -> None:
         ("cycler.json", '{"file": 1}', "The cycler's numbers are not shown", set()),
         ("voltage.parquet", "x", "The voltage is not shown", {"inventory", "capacity"}),
         ("maps/index.json", "[{}]", "The plan maps are not shown", set()),
-        ("maps/t08/void_depth.tif", "x", "void_depth' of t08 cannot be", {"plan-views", "edges"}),
+        (
+            "maps/t08/void_depth.tif",
+            "x",
+            "void_depth' of t08 cannot be",
+            {"plan-views", "edges", "growth"},
+        ),
     ],
 )
 def test_damaged_files_are_named_and_the_rest_is_drawn(
