@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from tomolith.config import Component, Settings, did_you_mean, settings_hash
 from tomolith.core import Box, ClassSchema, Grid, LabelMap, Measurement, Provenance
 from tomolith.errors import InputError
+from tomolith.measure.intervals.settings import UncertaintySettings
 from tomolith.measure.plan_maps import PlanCounter, PlanMaps
 from tomolith.measure.quantities import QUANTITIES, Frame, Quantity, Region, find_frame
 from tomolith.measure.quantities.base import ClassValue, QuantityMap, class_counts
@@ -41,6 +42,9 @@ class MeasureSettings(Settings):
         "plane",
         description="What parts the two sides: a plane fitted between the electrodes, or half of "
         "the depth, as in Huang et al. 2023.",
+    )
+    uncertainty: UncertaintySettings = Field(
+        UncertaintySettings(), description="Where the 95 % intervals come from."
     )
 
     @field_validator("quantities")
