@@ -21,6 +21,9 @@ QUANTITIES = Registry(
         "effective_thickness": (
             "tomolith.measure.quantities.effective_thickness:EffectiveThickness"
         ),
+        "thickness_across_tilt": (
+            "tomolith.measure.quantities.tilted_thickness:ThicknessAcrossTilt"
+        ),
         "plan_coverage": "tomolith.measure.quantities.plan_coverage:PlanCoverage",
         "pit_filling": "tomolith.measure.quantities.pits:PitFilling",
         "unfilled_pits": "tomolith.measure.quantities.pits:UnfilledPits",
