@@ -15,6 +15,7 @@ from tomolith.errors import InputError, RecipeError
 from tomolith.learn.comparison.settings import CompareSettings
 from tomolith.learn.ensemble_settings import EnsembleSettings
 from tomolith.learn.settings import PredictSettings, TrainSettings
+from tomolith.measure.electrochemistry.settings import CyclerSettings
 from tomolith.measure.evaluate import EvaluateSettings
 from tomolith.measure.quantify import MeasureSettings
 from tomolith.measure.verdict import VerdictSettings
@@ -79,6 +80,21 @@ class MeasureSection(MeasureSettings):
     """Section ``measure``: the quantities, and which label maps are measured."""
 
     labels: str = Field("prediction", description="Name of the label map to measure.")
+    series: tuple[str, ...] | None = Field(
+        None,
+        description="Scans of one cell in the order of time; all that are measured if left out, "
+        "none for `[]`.",
+    )
+    cycler: CyclerSettings | None = Field(
+        None, description="The cycler's file, and how its rests belong to the scans of the series."
+    )
+    maps: bool = Field(True, description="Write plan maps of every scan, as TIFF.")
+
+    @model_validator(mode="after")
+    def _cycler_has_a_series(self) -> MeasureSection:
+        if self.cycler is not None and self.series == ():
+            raise ValueError("'cycler' needs scans to compare with, and 'series' is []")
+        return self
 
 
 class CompareSection(CompareSettings):
@@ -197,6 +213,10 @@ def _expand_paths(values: dict[str, Any], folder: Path) -> None:
         for holder in (entry, labels):
             if isinstance(holder, dict) and isinstance(holder.get("path"), str):
                 holder["path"] = expand_path(holder["path"], folder)
+    measure = values.get("measure")
+    cycler = measure.get("cycler") if isinstance(measure, dict) else None
+    if isinstance(cycler, dict) and isinstance(cycler.get("path"), str):
+        cycler["path"] = expand_path(cycler["path"], folder)
     ensemble = values.get("ensemble")
     if isinstance(ensemble, dict) and isinstance(ensemble.get("members"), list):
         ensemble["members"] = [

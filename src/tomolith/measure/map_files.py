@@ -13,6 +13,7 @@ import numpy.typing as npt
 import tifffile
 
 from tomolith.errors import ReadError
+from tomolith.measure.colocalisation import SERIES, GrowthMap
 from tomolith.measure.plan_maps import PlanMaps
 from tomolith.measure.quantities.base import QuantityMap
 from tomolith.store.atomic import disk_errors, replacing, write_text
@@ -91,15 +92,34 @@ def write_maps(
     >>> tifffile.imread(folder / "maps/t0/thickness_lithium.tif").tolist()
     [[4.0, 6.0]]
     """
+    named = [*_of_classes(plan), *((found, "") for found in maps)]
+    return tuple(_write(scan, plan, found, name, measurements) for found, name in named)
+
+
+def write_growth(growth: GrowthMap, plan: PlanMaps, measurements: Path) -> MapEntry:
+    """Write ``maps/series/growth_places.tif``: the index into ``PLACES`` of each column.
+
+    Parameters
+    ----------
+    growth
+        Of :func:`~tomolith.measure.colocalisation.growth_map`.
+    plan
+        Of any scan of the series: how its plan lies.
+    measurements
+        Folder of the measurements.
+    """
+    return _write(SERIES, plan, growth.as_map(), "", measurements)
+
+
+def _write(
+    scan: str, plan: PlanMaps, found: QuantityMap, class_name: str, measurements: Path
+) -> MapEntry:
     sizes, (u, v) = plan.grid.voxel_size_um, plan.frame.plan_axes
     pixel_um = None if sizes is None else (sizes[u], sizes[v])
-    entries = []
-    for found, class_name in (*_of_classes(plan), *((m, "") for m in maps)):
-        file = f"{FOLDER}/{scan}/{found.name}.tif"
-        _write_tiff(measurements / file, found, pixel_um)
-        axes = ("zyx"[u], "zyx"[v])
-        entries.append(MapEntry(scan, found.name, file, found.unit, class_name, axes, pixel_um))
-    return tuple(entries)
+    file = f"{FOLDER}/{scan}/{found.name}.tif"
+    _write_tiff(measurements / file, found, pixel_um)
+    axes = ("zyx"[u], "zyx"[v])
+    return MapEntry(scan, found.name, file, found.unit, class_name, axes, pixel_um)
 
 
 def write_index(entries: Sequence[MapEntry], measurements: Path) -> None:

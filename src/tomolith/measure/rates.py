@@ -19,6 +19,7 @@ Doubles = npt.NDArray[np.float64]
 
 SERIES = "series"
 _LEVEL = 0.975  # of Student's t: 95 % on two sides
+_EQUAL_FRAC = 1e-12  # values that differ by less are equal, up to rounding
 _SCATTER = "scatter of the scans about the fit, Student's t"
 
 
@@ -92,6 +93,8 @@ def exponential_rate(x: Sequence[float], y: Sequence[float]) -> Rate | None:
         or not ((along > 0).all() or (along < 0).all())
     ):
         return None
+    if np.ptp(along) <= _EQUAL_FRAC * np.abs(along).max():
+        return Rate(0.0, _interval(0.0, np.zeros_like(along), 0.0))
     start = np.polyfit(across, np.log(np.abs(along)), 1)
     first = np.sign(along[0]) * math.exp(float(start[1]))
 
@@ -188,6 +191,7 @@ def thickness_rates(
     stretches: Sequence[Stretch],
     *,
     per: str = "pulse",
+    without: Sequence[str] = (),
     provenance: Provenance,
 ) -> list[Measurement]:
     """Fit a line and an exponential to each effective thickness through each stretch.
@@ -207,6 +211,8 @@ def thickness_rates(
         Of the series.
     per
         What x counts: ``pulse`` or ``scan``.
+    without
+        Parts that are left out, such as the background.
     provenance
         What is written beside the numbers.
 
@@ -228,7 +234,7 @@ def thickness_rates(
         for m in measurements
         if m.name == "effective_thickness" and m.value is not None
     }
-    parts = list(dict.fromkeys(part for _, part in value))
+    parts = [p for p in dict.fromkeys(part for _, part in value) if p not in without]
     rows = []
     for part, stretch in itertools.product(parts, stretches):
         known = [scan for scan in stretch.places if (scan, part) in value]

@@ -68,7 +68,8 @@ def test_few_points_give_less() -> None:
 
 def test_a_constant_thickness_has_no_rate() -> None:
     flat = exponential_rate(X, [3.0] * 5)
-    assert flat is not None and flat.value == pytest.approx(0, abs=1e-12)
+    assert flat is not None and flat.value == 0
+    assert flat.interval is not None and (flat.interval.low, flat.interval.high) == (0, 0)
 
 
 def volume(scan: str, side: str, value: float | None, arm: float | None = None) -> Measurement:
@@ -108,6 +109,7 @@ def test_each_half_cycle_has_its_own_rates() -> None:
     rates = {(m.name, m.region): m for m in thickness_rates(found, stretches, provenance=MADE)}
     assert rates["thickness_rate", "series/dendrite, charge"].value == pytest.approx(2.0)
     assert rates["thickness_rate", "series/dendrite, discharge"].value == pytest.approx(-1.0)
+    assert not thickness_rates(found, stretches, without=["dendrite"], provenance=MADE)
     growth = rates["thickness_growth", "series/dendrite, discharge"]
     assert growth.value is not None and growth.value < 0 and growth.unit == "1/pulse"
     assert ("thickness_growth", "series/dendrite, charge") not in rates  # begins at 0
