@@ -26,6 +26,10 @@ BENCHMARKS = (
     "nanoxct_pores",
     "examples_other_scan",
     "table1_binary",
+    "weak_supervision",
+    "table2_matphase",
+    "table3_operando",
+    "out_of_distribution",
 )
 
 

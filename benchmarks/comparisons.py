@@ -133,9 +133,10 @@ def shortened(recipe: Mapping[str, Any], extent: Extent, keep: Sequence[str]) ->
         "patches_per_epoch": 32 if extent.quick else _SHORT_PATCHES,
         "matphase": {"ugsm_epochs": _ENDLESS, "epochs": _ENDLESS},
     }
+    most_px = FOREST_PX // 30 if extent.quick else FOREST_PX
     for system in section["systems"]:
         if system["name"] == "random_forest":
-            system["method"] = {"name": "random_forest", "max_pixels": FOREST_PX}
+            system["method"] = {"name": "random_forest", "max_pixels": most_px}
     # the machine of a shortened run is rarely quiet: latency is measured by `latency`
     section["timing"] = {"rounds": 1, "max_batch": 1, "seconds": 0.1}
     return made
