@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tomolith.config import did_you_mean
 from tomolith.errors import RecipeError
+from tomolith.measure.quantities.sides import ALL_LI
 from tomolith.measure.rows import QuantityRow
 
 SERIES = "series"
@@ -29,7 +30,7 @@ _OTHER_UNITS = (
     *("ma", "a", "ma_cm2", "mah_cm2", "ug", "mg", "umol"),
 )
 # a number that stands for all of a thing, where its name has parts: 'dead_li.volume'
-_WHOLE = ("all Li", "cell", "")
+_WHOLE = (ALL_LI, "cell", "")
 
 
 @dataclass(frozen=True, slots=True)

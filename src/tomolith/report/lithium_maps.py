@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from tomolith.errors import ReadError
@@ -187,7 +188,7 @@ def _panels(
         0.4 + panel_in * n_columns + legend_in,
         0.35 + n_rows * (min(panel_in * height / width, 6.0) + 0.08),
     )
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.06, compress=True))
     panels = figure.subplots(n_rows, n_columns, squeeze=False)
     for axes in panels.ravel():
         axes.set(xticks=[], yticks=[])

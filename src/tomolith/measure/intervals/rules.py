@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tomolith.core import Interval
 from tomolith.measure.intervals.propagate import clipped, part_of, scaled, total
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
-from tomolith.measure.quantities.sides import GROWN, electrode_part
+from tomolith.measure.quantities.sides import ALL_LI, GROWN, electrode_part
 
 _OF_CLASS = ("voxel_count", "volume", "share", "effective_thickness", "li_volume")
 _BY_SIDE = ("voxel_count_by_side", "volume_by_side", "share_by_side")
@@ -90,7 +90,7 @@ def _of_class(quantity: str, part: str, scan: Scan) -> Interval | None:
         return None if factor is None else scaled(scan.classes[part], factor)
     if part in (electrode_part(STRIPPING), electrode_part(PLATING)):
         return _of_part(quantity, part, "electrode", scan)
-    sides = [s for s in GROWN if part in (f"{s}, all Li", f"all Li, {s}", "all Li")]
+    sides = [s for s in GROWN if part in (f"{s}, all Li", f"all Li, {s}", ALL_LI)]
     if not sides:
         return None
     names = [n for s in sides for n in (electrode_part(s), *GROWN[s])]
@@ -123,6 +123,11 @@ def _of_part(quantity: str, part: str, name: str, scan: Scan) -> Interval | None
 def _dead(part: str, scan: Scan) -> Interval | None:
     if part in scan.classes:
         return _of_part("dead_li_volume", part, part, scan)
+    if part == ALL_LI:
+        grown = [n for side in GROWN.values() for n in side if scan.count(n)]
+        known = [_of_part("dead_li_volume", n, n, scan) for n in grown]
+        found = [i for i in known if i is not None]
+        return total(found) if found and len(found) == len(known) else None
     side = part.partition(",")[0]
     names = [n for n in GROWN.get(side, ()) if n in scan.classes and scan.count(n)]
     if not names:

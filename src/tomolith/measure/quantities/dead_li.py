@@ -11,7 +11,7 @@ from tomolith.errors import InputError
 from tomolith.measure.quantities.base import ClassValue, Quantity, Region
 from tomolith.measure.quantities.components import Connected, Pieces
 from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame
-from tomolith.measure.quantities.sides import GROWN
+from tomolith.measure.quantities.sides import ALL_LI, GROWN
 
 
 class DeadLi(Quantity):
@@ -58,9 +58,10 @@ class DeadLi(Quantity):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Each class of grown Li, and all of it on each side below the smallest size."""
+        """Each class of grown Li, all of these, and what is below the smallest size by side."""
         names = [name for side in (PLATING, STRIPPING) for name in GROWN[side]]
-        return (*names, *(f"{s}, pieces too small to tell" for s in (PLATING, STRIPPING)))
+        small = (f"{side}, pieces too small to tell" for side in (PLATING, STRIPPING))
+        return (*names, ALL_LI, *small)
 
     def update(self, region: Region) -> None:
         """Label the core by itself."""
@@ -97,5 +98,6 @@ class DeadLi(Quantity):
             large += [int(n) for n in pieces[counts].sum(axis=0)]
             small.append(int(pieces[~counts].sum()))
         return tuple(
-            ClassValue(part, n * one) for part, n in zip(self.parts, large + small, strict=True)
+            ClassValue(part, n * one)
+            for part, n in zip(self.parts, (*large, sum(large), *small), strict=True)
         )
