@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import io
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from PIL import Image
 
 from benchmarks.common import table
 from tomolith.app.run import run_study
@@ -26,6 +28,7 @@ RECIPES = Path(__file__).resolve().parent / "recipes"
 _LENGTHS = ("epochs", "minutes", "patience", "patches_per_epoch", "matphase")
 _ENDLESS = 100_000
 FOREST_PX = 60_000  # that a forest learns from, in a shortened run
+_PICTURE_PX = 1000
 _SHORT_PATCHES = 512  # patches between two looks at the validation slices
 
 
@@ -297,8 +300,24 @@ def goal_words(what: str, found: float | None, wanted: float) -> str:
     return f"{what} {found:.3f}; goal {wanted:g}: {verdict}."
 
 
-def pictures(outcome: Outcome, *names: str) -> dict[str, bytes]:
-    """Return figures of the comparison whose file names begin so, by file name."""
+def pictures(outcome: Outcome) -> dict[str, bytes]:
+    """Return a test slice of each test scan, and the training curves, by file name; small PNG."""
     folder = outcome.study.measurements / "compare"
-    found = (p for p in sorted(folder.glob("*.png")) if p.stem.startswith(names))
-    return {path.name.removeprefix("comparison-"): path.read_bytes() for path in found}
+    first: dict[str, tuple[str, int]] = {}
+    for scan, z in outcome.comparison.samples:
+        first.setdefault(scan, (scan, z))
+    names = [f"{scan}-{z}" for scan, z in first.values()]
+    found = {f"{name}.png": folder / f"comparison-{name}.png" for name in (*names, "training")}
+    return {name: small_png(path.read_bytes()) for name, path in found.items() if path.exists()}
+
+
+def small_png(png: bytes) -> bytes:
+    """Return a picture of at most ``_PICTURE_PX`` pixels of width, in 64 colours."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    width = min(_PICTURE_PX, picture.width)
+    height = round(picture.height * width / picture.width)
+    made = io.BytesIO()
+    picture.resize((width, height), Image.Resampling.LANCZOS).quantize(64).save(
+        made, "PNG", optimize=True
+    )
+    return made.getvalue()

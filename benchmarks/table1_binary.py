@@ -39,7 +39,7 @@ def run(
     extent = Extent(minutes, threads, work, quick)
     with work_folder(extent, PROTOCOL.recipe) as folder:
         outcome = run_protocol(PROTOCOL, extent, folder)
-        shown = pictures(outcome, "comparison-patches-", "comparison-training")
+        shown = pictures(outcome)
         return Result(
             "Table 1: binary segmentation of simulated patches",
             "The protocol of Table 1 of the TransforCNN paper, on the phantom: 4433 patches of "

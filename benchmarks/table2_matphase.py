@@ -171,7 +171,7 @@ def _true_nmc(outcome: Outcome, name: str) -> np.ndarray:
 def _pictures(simulated: Outcome, real: Outcome) -> list[tuple[str, str, bytes]]:
     made = []
     for outcome, what in ((simulated, "simulated"), (real, "real")):
-        for name, png in pictures(outcome, "comparison-").items():
+        for name, png in pictures(outcome).items():
             stem = name.removesuffix(".png")
             scan = stem.rpartition("-")[0]
             if scan in outcome.study.scan_ids():

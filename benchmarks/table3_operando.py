@@ -58,7 +58,7 @@ def run(
     with work_folder(extent, PROTOCOL.recipe) as folder:
         outcome = run_protocol(PROTOCOL, extent, folder)
         phantom, section = outcome.study.recipe.phantom, outcome.study.recipe.compare
-        shown = pictures(outcome, "comparison-cell0", "comparison-training")
+        shown = pictures(outcome)
         return Result(
             "Table 3: held-out scans of an operando series",
             f"One simulated cell, scanned {len(phantom.scan_ids)} times "
