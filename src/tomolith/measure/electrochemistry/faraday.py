@@ -22,6 +22,7 @@ from tomolith.core import (
 )
 from tomolith.errors import InputError
 from tomolith.measure.electrochemistry.pulses import Pulse
+from tomolith.measure.intervals.propagate import difference
 
 _UM2_PER_CM2 = 1e8
 
@@ -192,7 +193,8 @@ def capacity_ratios(
 
     Notes
     -----
-    The intervals of two scans are taken to be independent, so that their arms add in quadrature.
+    The intervals of two scans are taken to be independent, so that their half
+    widths add in quadrature.
     Errors that both share (a bias of the boundary) cancel in the difference, and the interval is
     then too wide. The charge carries the cycler's error of below 1 %, left out.
 
@@ -239,15 +241,9 @@ def capacity_ratios(
 
 
 def change_interval(first: SeenVolume, second: SeenVolume) -> Interval | None:
-    """Return the interval of ``second - first``: the arms of both, added in quadrature."""
+    """Return the interval of ``second - first``: half widths add in quadrature."""
     a, b = first.interval, second.interval
-    if a is None or b is None:
-        return None
-    change = second.volume_um3 - first.volume_um3
-    down = math.hypot(second.volume_um3 - b.low, a.high - first.volume_um3)
-    up = math.hypot(b.high - second.volume_um3, first.volume_um3 - a.low)
-    methods = dict.fromkeys((a.method, b.method))
-    return Interval(change - down, change + up, "; ".join(methods))
+    return None if a is None or b is None else difference(b, a)
 
 
 def _scaled(volume_um3: Interval | None, cycler_mah: float) -> Interval | None:
