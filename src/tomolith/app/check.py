@@ -49,6 +49,8 @@ def _made_bytes(study: Study) -> int:
     n_bytes = 2  # truth, and hand labels or invalid voxels
     if recipe.evaluate:
         n_bytes += len(recipe.evaluate.baselines)
+    if recipe.refine:
+        n_bytes += 2 + 2  # likewise, and what two of its passes hand on
     if recipe.predict:
         predict = recipe.predict
         n_extra = len(study.schema) * predict.probabilities

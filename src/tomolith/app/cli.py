@@ -23,6 +23,7 @@ STEP_SUMMARIES = {
     "train": "Train a network on the labelled slices.",
     "ensemble": "Average trained models into one.",
     "predict": "Segment whole scans, out of core.",
+    "refine": "Mend label maps by what is known of the cell.",
     "evaluate": "Score predictions against labels on held-out slices.",
     "measure": "Turn labels into numbers.",
     "verdict": "Hold the rules of the recipe against the measured numbers.",

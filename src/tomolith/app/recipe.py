@@ -18,6 +18,7 @@ from tomolith.learn.settings import PredictSettings, TrainSettings
 from tomolith.measure.electrochemistry.settings import CyclerSettings
 from tomolith.measure.evaluate import EvaluateSettings
 from tomolith.measure.quantify import MeasureSettings
+from tomolith.measure.refine.settings import RefineSettings
 from tomolith.measure.verdict import VerdictSettings
 from tomolith.phantom.cathode_settings import CathodeSettings
 from tomolith.phantom.settings import PhantomSettings, by_preset
@@ -70,16 +71,37 @@ class PredictSection(PredictSettings):
     labels: str = Field("prediction", description="Name under which the label map is stored.")
 
 
+class RefineSection(RefineSettings):
+    """Section ``refine``: the operations, and which label maps are refined."""
+
+    source: str | None = Field(
+        None, description="Name of the label map to refine; the predicted one if left out."
+    )
+    labels: str = Field("refined", description="Name under which the refined one is stored.")
+    scans: tuple[str, ...] | None = Field(
+        None, description="Scans to refine; all that are predicted if left out."
+    )
+    series: tuple[tuple[str, ...], ...] | None = Field(
+        None,
+        description="The scans of each cell, in the order in which they were taken; if left out "
+        "all are of one cell, and simulated ones of theirs.",
+    )
+
+
 class EvaluateSection(EvaluateSettings):
     """Section ``evaluate``: the metrics, and which label maps are compared."""
 
     truth: str = Field("truth", description="Name of the label map that is right.")
+    refined: bool = Field(True, description="Also score the refined predictions, if there are.")
 
 
 class MeasureSection(MeasureSettings):
     """Section ``measure``: the quantities, and which label maps are measured."""
 
-    labels: str = Field("prediction", description="Name of the label map to measure.")
+    labels: str = Field(
+        "prediction",
+        description="Name of the label map to measure; the refined one where there is `refine`.",
+    )
     series: tuple[str, ...] | None = Field(
         None,
         description="Scans of one cell in the order of time; all that are measured if left out, "
@@ -136,11 +158,21 @@ class Recipe(Settings):
     train: TrainSection | None = None
     ensemble: EnsembleSection | None = None
     predict: PredictSection | None = None
+    refine: RefineSection | None = None
     evaluate: EvaluateSection | None = None
     measure: MeasureSection | None = None
     verdict: VerdictSettings | None = None
     compare: CompareSection | None = None
     report: ReportSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _measure_what_is_refined(cls, values: Any) -> Any:
+        sections = values if isinstance(values, dict) else {}
+        refine, measure = sections.get("refine"), sections.get("measure")
+        if not isinstance(refine, dict) or not isinstance(measure, dict) or "labels" in measure:
+            return values
+        return {**values, "measure": {"labels": refine.get("labels", "refined"), **measure}}
 
     @field_validator("name")
     @classmethod
@@ -246,6 +278,7 @@ def _check(recipe: Recipe, path: Path) -> None:
             "'verdict' has no measurements to judge", where=path, mend="add 'measure:'"
         )
     _check_ensemble(recipe, path)
+    _check_refined_name(recipe, path)
     if not recipe.predict:
         return
     _check_prediction_name(recipe, path)
@@ -282,6 +315,22 @@ def _check_ensemble(recipe: Recipe, path: Path) -> None:
             "'ensemble.search' needs validation slices, and there is no section 'train'",
             where=path,
             mend="add 'train:' with the split of the members, or give 'ensemble.weights'",
+        )
+
+
+def _check_refined_name(recipe: Recipe, path: Path) -> None:
+    """Refuse to write refined labels over those that something else made."""
+    if recipe.refine is None:
+        return
+    taken = {"truth", "hand", "otsu"} | ({recipe.refine.source} if recipe.refine.source else set())
+    taken |= {recipe.train.labels} if recipe.train else set()
+    taken |= {recipe.evaluate.truth} if recipe.evaluate else set()
+    taken |= {recipe.predict.labels if recipe.predict else "prediction"}
+    if recipe.refine.labels in taken:
+        raise RecipeError(
+            f"'refine.labels' is '{recipe.refine.labels}', and would replace these labels",
+            expected=f"a name other than {', '.join(sorted(taken))}",
+            where=path,
         )
 
 

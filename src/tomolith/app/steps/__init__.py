@@ -14,6 +14,7 @@ from tomolith.app.steps.measure import MeasureStep
 from tomolith.app.steps.phantom import PhantomStep
 from tomolith.app.steps.predict import PredictStep
 from tomolith.app.steps.reconstruct import ReconstructStep
+from tomolith.app.steps.refine import RefineStep
 from tomolith.app.steps.report import ReportStep
 from tomolith.app.steps.train import TrainStep
 from tomolith.app.steps.verdict import VerdictStep
@@ -25,6 +26,7 @@ _ORDER: tuple[Step, ...] = (
     TrainStep(),
     EnsembleStep(),
     PredictStep(),
+    RefineStep(),
     EvaluateStep(),
     MeasureStep(),
     VerdictStep(),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tomolith.app.recipe import only
+from tomolith.app.steps.refine import refined_scans, source_of
 from tomolith.app.study import Study
 from tomolith.config import progress, settings_hash
 from tomolith.core import Box, Provenance
@@ -25,7 +26,7 @@ class EvaluateStep:
     name = "evaluate"
     summary = "Score predictions against labels on held-out slices."
     function = "tomolith.measure.evaluate:evaluate"
-    after = ("phantom", "reconstruct", "import", "train", "predict")
+    after = ("phantom", "reconstruct", "import", "train", "predict", "refine")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return nothing: only results of the study are read."""
@@ -57,6 +58,8 @@ class EvaluateStep:
             )
         _require_predictions(study, parts)
         systems = {_system_name(study): study.recipe.predict.labels}
+        if _scores_refined(study, parts):
+            systems[f"{_system_name(study)}, refined"] = study.recipe.refine.labels
         if "otsu" in section.baselines and split.train:
             _label_with_otsu(study, split, parts)
             systems["otsu"] = "otsu"
@@ -83,6 +86,15 @@ def held_out(study: Study) -> Split:
         if truth in study.scan(scan_id).label_names()
     )
     return Split((), (), whole)
+
+
+def _scores_refined(study: Study, parts: dict[str, Sequence[SliceRange]]) -> bool:
+    """Tell whether the predictions were refined on every scan that is scored."""
+    recipe = study.recipe
+    if not recipe.refine or not recipe.evaluate.refined:
+        return False
+    held = {r.scan_id for part in parts.values() for r in part}
+    return source_of(study) == recipe.predict.labels and held <= set(refined_scans(study))
 
 
 def _require_predictions(study: Study, parts: dict[str, Sequence[SliceRange]]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tomolith.app.recipe import only
 from tomolith.app.series import StudySeries, find_series, scan_times_s
 from tomolith.app.steps.base import fingerprint
+from tomolith.app.steps.refine import refined_scans
 from tomolith.app.study import Study
 from tomolith.config import progress, settings_hash
 from tomolith.core import Measurement, Provenance
@@ -46,7 +47,7 @@ class MeasureStep:
     name = "measure"
     summary = "Turn labels into numbers."
     function = "tomolith.measure.quantify:measure"
-    after = ("phantom", "reconstruct", "import", "predict")
+    after = ("phantom", "reconstruct", "import", "predict", "refine")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return the fingerprint of the cycler's file."""
@@ -160,7 +161,9 @@ def _scans_with(study: Study, labels: str) -> tuple[str, ...]:
     InputError
         There is none.
     """
-    predict = study.recipe.predict
+    predict, refine = study.recipe.predict, study.recipe.refine
+    if refine and refine.labels == labels:
+        return refined_scans(study)
     if predict and predict.labels == labels:
         scan_ids = study.chosen_scans(predict.scans, key="predict.scans")
     else:

@@ -21,6 +21,7 @@ class ReportStep:
         "train",
         "ensemble",
         "predict",
+        "refine",
         "evaluate",
         "measure",
         "verdict",
