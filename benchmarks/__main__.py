@@ -29,6 +29,7 @@ BENCHMARKS = (
     "weak_supervision",
     "table2_matphase",
     "table3_operando",
+    "real_sets",
     "out_of_distribution",
 )
 

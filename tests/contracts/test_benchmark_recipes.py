@@ -11,12 +11,16 @@ from tomolith.learn.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted((ROOT / "benchmarks" / "recipes").glob("*.yaml"))
-USED_BY = {
-    "table1_binary": ("table1_binary", "PROTOCOL"),
-    "table2_cathode": ("table2_matphase", "SIMULATED"),
-    "table2_nmc": ("table2_matphase", "REAL"),
-    "table3_operando": ("table3_operando", "PROTOCOL"),
-}
+MODULES = ("table1_binary", "table2_matphase", "table3_operando", "real_sets")
+USED = [
+    "real_alumina",
+    "real_pores",
+    "real_sandstone",
+    "table1_binary",
+    "table2_cathode",
+    "table2_nmc",
+    "table3_operando",
+]
 
 
 @pytest.fixture
@@ -26,20 +30,28 @@ def comparisons(monkeypatch):
     return importlib.import_module("benchmarks.comparisons")
 
 
+def protocols(comparisons) -> dict:
+    found = {}
+    for name in MODULES:
+        module = importlib.import_module(f"benchmarks.{name}")
+        values = [*vars(module).values(), *getattr(module, "PROTOCOLS", {}).values()]
+        found |= {v.recipe: v for v in values if isinstance(v, comparisons.Protocol)}
+    return found
+
+
 def load(comparisons, recipe: str, extent, folder: Path):
-    module, name = USED_BY[recipe]
-    protocol = getattr(importlib.import_module(f"benchmarks.{module}"), name)
+    protocol = protocols(comparisons)[recipe]
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump({**protocol.load(extent), "study": "study"}), encoding="utf-8")
     runs = Study.load(path).recipe.compare.runs(TrainSettings())
     return protocol, runs
 
 
-def test_every_recipe_is_used_by_a_benchmark():
-    assert {path.stem for path in RECIPES} == set(USED_BY)
+def test_every_recipe_is_used_by_a_benchmark(comparisons):
+    assert [path.stem for path in RECIPES] == USED == sorted(protocols(comparisons))
 
 
-@pytest.mark.parametrize("recipe", USED_BY)
+@pytest.mark.parametrize("recipe", USED)
 def test_the_full_protocol_has_three_seeds_and_no_time_limit(comparisons, recipe, tmp_path):
     _, runs = load(comparisons, recipe, comparisons.Extent(), tmp_path)
     trained = [run for run in runs if not run.is_classical]
@@ -47,7 +59,7 @@ def test_the_full_protocol_has_three_seeds_and_no_time_limit(comparisons, recipe
     assert all(run.train.minutes is None for run in trained)
 
 
-@pytest.mark.parametrize("recipe", USED_BY)
+@pytest.mark.parametrize("recipe", USED)
 def test_a_shortened_run_has_one_seed_and_the_same_time_for_each(comparisons, recipe, tmp_path):
     extent = comparisons.Extent(minutes=3, threads=1)
     protocol, runs = load(comparisons, recipe, extent, tmp_path)
