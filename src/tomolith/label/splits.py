@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -198,6 +199,38 @@ def split(scans: Sequence[LabelledScan], settings: SplitSettings) -> Split:
         pool = _beside(scans, test, settings)
         validation = _drawn(pool, settings, settings.validation_frac, at_least_one_of=2, rng=rng)
     return _assemble(scans, settings, validation, test)
+
+
+def most_held_out(n_slices: Mapping[str, int], settings: SplitSettings) -> dict[str, int]:
+    """Return how many slices of each scan are kept for the test at most, whatever is labelled.
+
+    Parameters
+    ----------
+    n_slices
+        Slices of each scan, by its id.
+    settings
+        Of the split.
+
+    Examples
+    --------
+    >>> most_held_out({"a": 100, "b": 50}, SplitSettings(test=["a[9-11]"]))
+    {'a': 3, 'b': 0}
+    >>> most_held_out({"a": 95}, SplitSettings(test_frac=0.1))
+    {'a': 10}
+    """
+    if not settings.test:
+        return {scan_id: math.ceil(n * settings.test_frac) for scan_id, n in n_slices.items()}
+    held = dict.fromkeys(n_slices, 0)
+    for name in settings.test:
+        match = None if name in held else _PART.fullmatch(name)
+        scan_id = match["scan"] if match else name
+        if scan_id not in held:
+            continue
+        n = n_slices[scan_id]
+        if match and match["start"] is not None:
+            n = int(match["stop"] or match["start"]) - int(match["start"]) + 1
+        held[scan_id] = min(held[scan_id] + n, n_slices[scan_id])
+    return held
 
 
 def _beside(

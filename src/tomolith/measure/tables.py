@@ -141,7 +141,9 @@ def read_scores(folder: Path) -> Scores:
         patch_px = int(entries[0]["patch_px"])
         path = folder / "reliability.json"
         trust = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        return Scores(rows, confusions, patch_px, tuple(_reliability(entry) for entry in trust))
+        return Scores(
+            rows, confusions, patch_px, tuple(ReliabilityRecord.from_dict(entry) for entry in trust)
+        )
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReadError(
             f"the counts behind the scores cannot be read: {error!r}",
@@ -158,15 +160,6 @@ def _confusion(entry: dict[str, Any]) -> ConfusionRecord:
         counts=tuple(tuple(int(n) for n in row) for row in entry["counts"]),
         n_prediction_unlabelled=tuple(int(n) for n in entry["n_prediction_unlabelled"]),
         n_truth_unlabelled=int(entry["n_truth_unlabelled"]),
-    )
-
-
-def _reliability(entry: dict[str, Any]) -> ReliabilityRecord:
-    n_pixels, n_right, confidence_sum = (
-        tuple(int(n) for n in entry[name]) for name in ("n_pixels", "n_right", "confidence_sum")
-    )
-    return ReliabilityRecord(
-        str(entry["system"]), str(entry["subset"]), n_pixels, n_right, confidence_sum
     )
 
 
