@@ -30,6 +30,7 @@ BENCHMARKS = (
     "table2_matphase",
     "table3_operando",
     "real_sets",
+    "ablations",
     "out_of_distribution",
 )
 

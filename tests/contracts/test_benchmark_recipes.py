@@ -10,9 +10,13 @@ from tomolith.app.study import Study
 from tomolith.learn.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = sorted((ROOT / "benchmarks" / "recipes").glob("*.yaml"))
-MODULES = ("table1_binary", "table2_matphase", "table3_operando", "real_sets")
+FOLDER = ROOT / "benchmarks" / "recipes"
+# that of the planes trains one network and compares nothing
+RECIPES = sorted(p for p in FOLDER.glob("*.yaml") if p.stem != "ablation_planes")
+MODULES = ("table1_binary", "table2_matphase", "table3_operando", "real_sets", "ablations")
 USED = [
+    "ablation_encoder",
+    "ablation_losses",
     "real_alumina",
     "real_pores",
     "real_sandstone",
