@@ -33,14 +33,18 @@ class DendriteBlock:
 
     Parameters
     ----------
-    block, pieces
-        As :func:`~tomolith.measure.quantities.components.label_block` returns them.
+    block
+        As :func:`~tomolith.measure.quantities.components.label_block` returns it.
+    box, pieces
+        The smallest box that holds all dendrites of the block, and for each of its voxels the
+        number of its piece.
     fate
         By piece, from number 0: 1 where it is large enough by itself, 0 where it is too small and
         ends within the block, -1 where that depends on what lies beyond the block.
     """
 
     block: Block
+    box: Box
     pieces: npt.NDArray[np.int32]
     fate: npt.NDArray[np.int8]
 
@@ -55,15 +59,29 @@ def dendrite_block(region: Region, schema: ClassSchema, min_voxels: int) -> Dend
             mask = (region.core_labels == value).view(np.uint8)
             region.cache[labelled] = label_block(region.core, None, mask, 1)
         block, pieces = region.cache[labelled]
-        fate = np.zeros(len(block.counts) + 1, np.int8)
-        for axis in range(3 if len(block.counts) else 0):
-            for index in (0, -1):
-                fate[np.unique(pieces.take(index, axis=axis))] = -1
-        fate[1:][block.counts.sum(axis=1) >= min_voxels] = 1
-        fate[0] = 0
-        region.cache[key] = DendriteBlock(block, pieces, fate)
+        region.cache[key] = _with_fate(block, pieces, region.core, min_voxels)
     found: DendriteBlock = region.cache[key]
     return found
+
+
+def _with_fate(
+    block: Block, pieces: npt.NDArray[np.int32], core: Box, min_voxels: int
+) -> DendriteBlock:
+    fate = np.zeros(len(block.counts) + 1, np.int8)
+    part = filled_part(pieces > 0)
+    if part is None:
+        return DendriteBlock(block, core, np.zeros(core.shape_zyx, np.int32), fate)
+    for axis in range(3):
+        for index in (0, -1):
+            fate[np.unique(pieces.take(index, axis=axis))] = -1
+    fate[1:][block.counts.sum(axis=1) >= min_voxels] = 1
+    fate[0] = 0
+    start, stop = (
+        [getattr(p, end) + first for p, first in zip(part, core.start_zyx, strict=True)]
+        for end in ("start", "stop")
+    )
+    box = Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+    return DendriteBlock(block, box, pieces[part], fate)
 
 
 class DendriteQuantity(Quantity):
@@ -161,7 +179,7 @@ class DendriteColumnsQuantity(DendriteQuantity):
         if (found.fate < 0).any():
             zyx = np.nonzero(found.fate[found.pieces] < 0)
             number = found.pieces[zyx] + self._connected.n_pieces
-            place = [i + start for i, start in zip(zyx, region.core.start_zyx, strict=True)]
+            place = [i + start for i, start in zip(zyx, found.box.start_zyx, strict=True)]
             self._pending.append(np.stack([number, *place], axis=1).astype(np.int64))
         key = ("dendrite_columns", self.frame, self._min_voxels)
         if key not in region.cache:
@@ -204,16 +222,11 @@ def _columns(found: DendriteBlock, core: Box, frame: Frame) -> Ends:
     u0, u1, v0, v1 = frame.plan_key(core)
     out = np.full((3, u1 - u0, v1 - v0), NOWHERE, np.int32)
     out[2] = 0
-    if not (found.fate > 0).any():
-        return out
-    mask = frame.across(found.fate[found.pieces] > 0)
-    part = filled_part(mask)
-    if part is not None:
-        first = core.start_zyx[frame.axis] + part[1].start
-        here, n = mask[part], mask[part].shape[1]
-        inner = out[:, part[0], part[2]]
-        there = here.any(axis=1)
-        start, last = here.argmax(axis=1), n - 1 - here[:, ::-1].argmax(axis=1)
+    if (found.fate > 0).any():
+        a0, a1, b0, b1 = frame.plan_key(found.box)
+        here, first = frame.across(found.fate[found.pieces] > 0), found.box.start_zyx[frame.axis]
+        inner, there = out[:, a0 - u0 : a1 - u0, b0 - v0 : b1 - v0], here.any(axis=1)
+        start, last = here.argmax(axis=1), here.shape[1] - 1 - here[:, ::-1].argmax(axis=1)
         inner[0] = np.where(there, -(start + first), NOWHERE)
         inner[1] = np.where(there, last + first + 1, NOWHERE)
         inner[2] = here.sum(axis=1)

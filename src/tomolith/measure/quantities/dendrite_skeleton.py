@@ -137,7 +137,7 @@ class _SkeletonQuantity(DendriteQuantity):
         found = dendrite_block(region, self.schema, self._min_voxels)
         key = ("packed_dendrites", self._min_voxels)
         if key not in region.cache:
-            region.cache[key] = list(_packed(found.pieces, found.fate, region.core))
+            region.cache[key] = list(_packed(found.pieces, found.fate, found.box))
         offset = self._connected.n_pieces
         self._masks += [(i + offset, box, packed) for i, box, packed in region.cache[key]]
         super().update(region)
@@ -167,10 +167,10 @@ class _SkeletonQuantity(DendriteQuantity):
 
 
 def _packed(
-    pieces: npt.NDArray[np.int32], fate: npt.NDArray[np.int8], core: Box
+    pieces: npt.NDArray[np.int32], fate: npt.NDArray[np.int8], around: Box
 ) -> Iterator[tuple[int, Box, bytes]]:
     """Yield number, box and packed voxels of the pieces of a block that may count."""
-    z, y, x = core.start_zyx
+    z, y, x = around.start_zyx
     for i, part in enumerate(ndimage.find_objects(pieces), start=1):
         if fate[i]:
             a, b, c = part
