@@ -254,12 +254,13 @@ def _gains(found: Sequence[Outcome]) -> Iterator[str]:
         }
         text = ", ".join(f"{gain:+.3f} with {n}" for n, gain in gains.items())
         better = sum(gain > 0 for gain in gains.values())
-        cost = np.mean([o.cpu_s for o in found if o.method == method]) / np.mean(
-            [o.cpu_s for o in found if o.method == "none"]
+        taken, plain = (
+            np.mean([o.cpu_s for o in found if o.method == one]) for one in (method, "none")
         )
         yield (
             f"{METHODS[method].capitalize()} against labels alone, mean IoU: {text}; better in "
-            f"{better} of {len(gains)}. The training took {cost:.1f} times the processor time."
+            f"{better} of {len(gains)}. A training took {taken:.0f} s of processor time, labels "
+            f"alone {plain:.0f} s."
         )
 
 
@@ -287,8 +288,8 @@ def _what(
     options = ", ".join(f"{k} {v}" for k, v in network.items() if k != "name")
     steps = sorted({o.n_steps for o in found})
     short = (
-        f" **Shortened run**: a small network, and {minutes:g} min of processor time for each "
-        "mean teacher; the others had as many steps, not as much time."
+        f" **Shortened run**: a small network, one seed, and only so many steps as fit into "
+        f"{minutes:g} min of processor time for a mean teacher."
         if minutes
         else ""
     )

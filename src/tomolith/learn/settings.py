@@ -156,7 +156,8 @@ class UnlabelledSettings(Settings):
     confidence
         Least probability of a pseudo-label; FixMatch's.
     ema
-        Share of its weights that the teacher keeps at each step: during the ramp, and after it.
+        Share of its weights that the teacher keeps at each step at most: during the ramp, and
+        after it.
     ramp_up_frac
         Share of the training over which the weight rises from nearly 0.
     batch

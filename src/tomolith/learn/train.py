@@ -93,11 +93,12 @@ def train(
     Raises
     ------
     InputError
-        Nothing is labelled, or the patch does not fit the network.
+        Nothing is labelled, or nothing unlabelled where that is to be learnt from.
     MismatchError
         The examples differ in class schema, voxel size or kind.
     RecipeError
-        A name or option is unknown, or the split leaves nothing to train or validate with.
+        A name or option is unknown, the patch does not fit the network, the split leaves nothing
+        to train or validate with, or the network cannot learn from what is unlabelled.
     IntegrityError
         A checkpoint in ``folder`` is damaged.
     DiskError

@@ -117,8 +117,10 @@ class Teacher(RunningAverage):
 
     ``teacher = a teacher + (1 - a) student`` after each step.  Source: Tarvainen and Valpola
     2017, equation 1; a is 0.99 during the ramp, when the student learns quickly, and 0.999 after
-    it, and never more than ``1 - 1 / (step + 1)``, so that the random start is forgotten.
-    Statistics of batch norms are averaged in the same way.
+    it.  It never exceeds ``step / (step + 9)``, so that the average goes back about a tenth of the
+    steps so far: the authors have ``step / (step + 1)``, which suits their 150 000 steps, but in
+    some hundred steps would keep much of the random start.  Statistics of batch norms are averaged
+    in the same way.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ class Teacher(RunningAverage):
     --------
     >>> student = nn.Linear(1, 1)
     >>> teacher = Teacher(student, ema=(0.5, 0.9), in_ramp=lambda step: step < 100)
-    >>> for step, weight in enumerate((1.0, 2.0, 4.0)):
+    >>> for step, weight in ((0, 1.0), (30, 2.0), (31, 4.0)):
     ...     _ = nn.init.constant_(student.weight, weight)
     ...     teacher.update(student, step)
     >>> teacher.network.weight.item()  # 1, then 1.5, then 2.75
@@ -148,7 +150,7 @@ class Teacher(RunningAverage):
 
     def _share(self, step: int) -> float:
         kept = self._ema[0] if self._in_ramp(step) else self._ema[1]
-        return 1 - min(kept, 1 - 1 / (step + 1))
+        return 1 - min(kept, step / (step + 9))
 
 
 class WeakTrainer(Trainer):

@@ -59,14 +59,14 @@ def sparse(blob_example):
 
 def test_the_teacher_is_an_exponential_average_of_all_weights():
     student = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    teacher = Teacher(student, ema=(0.6, 0.9), in_ramp=lambda step: step < 4)
+    teacher = Teacher(student, ema=(0.6, 0.9), in_ramp=lambda step: step < 50)
     expected = {}
-    for step in range(8):
+    for step in (*range(4), *range(40, 110, 10)):
         with torch.no_grad():
             for tensor in student.state_dict().values():
                 tensor.copy_(torch.randn(tensor.shape) * 5)
         teacher.update(student, step)
-        kept = min(0.6 if step < 4 else 0.9, 1 - 1 / (step + 1))
+        kept = min(0.6 if step < 50 else 0.9, step / (step + 9))
         for name, new in student.state_dict().items():
             old = expected.get(name, new)
             mean = new.clone() if name.endswith("tracked") else kept * old + (1 - kept) * new
