@@ -15,6 +15,7 @@ from tomolith.measure.plan_maps import PlanCounter, PlanMaps
 from tomolith.measure.quantities import QUANTITIES, Frame, Quantity, Region, find_frame
 from tomolith.measure.quantities.base import ClassValue, QuantityMap, class_counts
 
+ALL = "all"
 _BLOCK_ZYX = (32, 1024, 1024)
 
 
@@ -30,7 +31,7 @@ class MeasureSettings(Settings):
     quantities: tuple[Component, ...] | None = Field(
         None,
         description="Names of quantities; all that the voxel size and the classes allow where "
-        "none are given.",
+        "none are given. `all` among them stands for all others.",
     )
     plan_axis: Literal["z", "y", "x"] = Field(
         "y", description="Axis that runs across the cell, from one electrode to the other."
@@ -51,16 +52,23 @@ class MeasureSettings(Settings):
     @classmethod
     def _known(cls, quantities: tuple[Component, ...] | None) -> tuple[Component, ...] | None:
         for quantity in quantities or ():
-            if quantity.name not in QUANTITIES.names():
-                hint = did_you_mean(quantity.name, QUANTITIES.names())
+            if quantity.name not in (ALL, *QUANTITIES.names()):
+                hint = did_you_mean(quantity.name, (ALL, *QUANTITIES.names()))
                 raise ValueError(f"unknown quantity '{quantity.name}'; {hint}")
         return quantities
 
+    @property
+    def named(self) -> tuple[Component, ...]:
+        """The quantities asked for by name."""
+        return tuple(c for c in self.quantities or () if c.name != ALL)
+
     def chosen(self) -> tuple[Component, ...]:
-        """Return the quantities asked for, or all."""
-        if self.quantities is not None:
+        """Return the quantities asked for, and all others where ``all`` or none are."""
+        if self.quantities is not None and len(self.named) == len(self.quantities):
             return self.quantities
-        return tuple(Component(name=name) for name in QUANTITIES.names())
+        names = {c.name for c in self.named}
+        others = (Component(name=name) for name in QUANTITIES.names() if name not in names)
+        return (*self.named, *others)
 
     def allowed(self, schema: ClassSchema) -> tuple[Component, ...]:
         """Return the quantities asked for, or all for which the schema has the classes.
@@ -71,8 +79,8 @@ class MeasureSettings(Settings):
             A quantity was asked for by name that needs a class which the schema lacks.
         """
         lacking = {c.name: _lacking(c.name, schema) for c in self.chosen()}
-        for name, classes in lacking.items():
-            if classes and self.quantities is not None:
+        for name in [c.name for c in self.named]:
+            if classes := lacking[name]:
                 raise InputError(
                     f"the quantity '{name}' cannot be given: the label map has no class "
                     + " and no class ".join(f"'{c}'" for c in classes),
@@ -200,8 +208,8 @@ def measure_scan(
     grid = labelmap.grid
     components, frame = settings.allowed(labelmap.schema), settings.frame(labelmap)
     quantities: list[Quantity] = [QUANTITIES.build(c, labelmap.schema, frame) for c in components]
-    if settings.quantities is not None:
-        for component, quantity in zip(components, quantities, strict=True):
+    for component, quantity in zip(components, quantities, strict=True):
+        if component in settings.named:
             _refuse_unphysical(component.name, quantity, grid)
     counter = PlanCounter(labelmap.schema, frame) if plan and not grid.sections else None
     for core in grid.box.tiles(block_zyx):
