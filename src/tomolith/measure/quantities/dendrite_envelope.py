@@ -35,7 +35,7 @@ class EnvelopePorosity(DendriteColumnsQuantity):
 
     unit = "1"
     formula = "1 - N / voxels from the lowest to the highest of each column"
-    source = "definition of this page"
+    source = "defined here; columns instead of a hull, so that it adds up block by block"
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the porosity; ``None`` where there is no dendrite."""
