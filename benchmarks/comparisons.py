@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import io
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,12 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from PIL import Image
 
 from benchmarks.common import table
 from tomolith.app.run import run_study
 from tomolith.app.study import Study
+from tomolith.core import Box
+from tomolith.label.splits import Split
 from tomolith.learn.bundle import ModelBundle
 from tomolith.report.compared import Comparison, SystemFiles, read_comparison
 from tomolith.report.comparison import plus_minus, tables
@@ -218,7 +222,7 @@ def extent_words(outcome: Outcome) -> str:
         f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each network on "
         f"{threads}, one seed, instead of the protocol's epochs and seeds; a random forest learns "
         f"from {FOREST_PX:,} pixels. Ranks may change with longer training, and differences of a "
-        "few hundredths may be chance."
+        "few hundredths may be chance; the column 'patches seen' says how far each came."
     )
     left_out = protocol.left_out()
     if left_out:
@@ -283,6 +287,29 @@ def rank_words(outcome: Outcome, networks: Sequence[str]) -> str:
     first = next((name for name in order if name in networks), "")
     return f"{words}. " + (
         f"The best of {', '.join(networks)} is **{first}**." if first and len(networks) > 1 else ""
+    )
+
+
+def ruler_words(outcome: Outcome) -> str:
+    """Say how little it takes to miss a goal: the truth moved by one pixel along y, scored."""
+    schema, study = outcome.study.schema, outcome.study
+    counts = np.zeros((len(schema), len(schema)), np.int64)
+    text = (next(iter(outcome.runs.values())) / "split.json").read_text(encoding="utf-8")
+    for part in Split.from_dict(json.loads(text)).test:
+        labels = study.scan(part.scan_id).labels(outcome.comparison.truth)
+        _, height, width = labels.volume.grid.shape_zyx
+        truth = labels.read(Box((part.z_start, 0, 0), (part.z_stop, height, width)))
+        first, second = truth[:, 1:], truth[:, :-1]
+        for i, a in enumerate(schema.values):
+            for j, b in enumerate(schema.values):
+                counts[i, j] += np.count_nonzero((first == a) & (second == b))
+    hits = np.diag(counts)
+    unions = counts.sum(0) + counts.sum(1) - hits
+    iou = {n: h / u for n, h, u in zip(schema.names, hits, unions, strict=True) if u}
+    each = ", ".join(f"{name} {value:.3f}" for name, value in iou.items())
+    return (
+        "For scale: the true labels of the test slices against themselves, moved by one pixel "
+        f"along y, have an mIoU of {np.mean(list(iou.values())):.3f} ({each})."
     )
 
 

@@ -13,6 +13,7 @@ from benchmarks.comparisons import (
     goal_words,
     pictures,
     rank_words,
+    ruler_words,
     run_protocol,
     score_tables,
     work_folder,
@@ -62,6 +63,7 @@ def notes(outcome: Outcome) -> list[str]:
         rank_words(outcome, NETWORKS),
         goal_words(f"Best mIoU ({best})", outcome.score(best), WANTED_IOU),
         goal_words(f"Its mDSC ({best})", outcome.score(best, "dice"), WANTED_DICE),
+        ruler_words(outcome),
         "The paper's patches are of real scans, at random 80/10/10, so that patches of one cell "
         "lie on both sides; here a cell is either learnt from or tested on. The numbers cannot be "
         "held against the paper's.",

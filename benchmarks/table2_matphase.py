@@ -18,6 +18,7 @@ from benchmarks.comparisons import (
     goal_words,
     pictures,
     rank_words,
+    ruler_words,
     run_protocol,
     score_tables,
     work_folder,
@@ -112,6 +113,7 @@ def _simulated_notes(outcome: Outcome) -> list[str]:
     return [
         "Simulated. " + rank_words(outcome, ()),
         goal_words(f"Simulated, best mIoU ({best})", outcome.score(best), WANTED_IOU),
+        ruler_words(outcome),
         _against(outcome, "Simulated", "matphase", ("unet", "mcd_unet")),
     ]
 

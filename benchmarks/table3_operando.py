@@ -13,6 +13,7 @@ from benchmarks.comparisons import (
     goal_words,
     pictures,
     rank_words,
+    ruler_words,
     run_protocol,
     score_tables,
     work_folder,
@@ -86,6 +87,7 @@ def notes(outcome: Outcome) -> list[str]:
         found.append(goal_words(f"IoU of {class_name}, {best}", scores[best], wanted))
     return [
         *found,
+        ruler_words(outcome),
         "It is the same cell at another time, with other noise: what lies before and after a "
         "held-out scan was learnt from. `out_of_distribution` scores the same weights on another "
         "cell and on other scans.",
