@@ -153,7 +153,7 @@ def write_cycler(folder: Path, *, bars: bool = True) -> None:
             entry = {"side": side, "current_on_min": PULSE_MIN * i, "ratio": ratio}
             ratios += [{**entry, "low": low, "high": high}] if i else []
     notes = ["The scans were matched to the rests by their order."]
-    values = {"file": "cell.mpt", "pulses": pulses, "scans": scans, "ratios": ratios}
+    values = {"file": "/data/cell.mpt", "pulses": pulses, "scans": scans, "ratios": ratios}
     (folder / "cycler.json").write_text(json.dumps({**values, "notes": notes}))
     on_min = np.arange(0, PULSE_MIN * 2 * N_PULSES, 0.1)
     pulse = (on_min // PULSE_MIN).astype(int) + 1

@@ -27,7 +27,7 @@ _SUFFIXES = {"1": "frac"}
 _OTHER_UNITS = (
     *("nm", "nm2", "nm3", "um", "um2", "um3", "mm", "mm2", "mm3", "cm", "cm2", "cm3", "m"),
     *("percent", "frac", "deg", "rad", "voxels", "s", "min", "h", "mah", "ah", "c", "v", "mv"),
-    *("ma", "a", "ma_cm2", "mah_cm2", "ug", "mg", "umol"),
+    *("ma", "a", "ma_cm2", "mah_cm2", "ug", "mg", "umol", "um_pulse", "um_scan", "um3_pulse"),
 )
 # a number that stands for all of a thing, where its name has parts: 'dead_li.volume'
 _WHOLE = (ALL_LI, "cell", "")

@@ -150,7 +150,11 @@ def _pearson(files: LithiumFiles) -> Drawn | None:
         axes.axhline(0, color=INK, linewidth=0.8)
         draw_line(axes, line, Mark(INK, "o"))
         _finish(axes, files, "Pearson's r" if i % n_columns == 0 else "", words=i < n_columns)
-        axes.set_title(line.name.replace(_BETWEEN, " and "), fontsize=9.5, pad=16)
+        axes.set_title(
+            line.name.replace(_BETWEEN, " and "),
+            fontsize=9.5,
+            pad=16 if files.cycler and i < n_columns else 5,
+        )
         axes.set_ylim(-1.05, 1.05)
         if i < len(lines) - n_columns:
             axes.set_xlabel("")

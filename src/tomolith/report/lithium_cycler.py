@@ -75,7 +75,8 @@ def _closure(files: LithiumFiles, cycler: Cycler) -> Drawn | None:
         "Li that each side has gained since the first scan, as the scans show it, against what "
         "the charge says by Faraday's law on the analysed area: gained by the plating side, lost "
         "by the stripping side. What the points lack to the dashed lines, the scans do not show. "
-        f"Discharge is shaded. {bars_text(lines)}"
+        "Porous layers count as dense unless the recipe gives their porosity. Discharge is shaded. "
+        f"{bars_text(lines)}"
     )
     if not charge.has_bars:
         caption += " The charge carries the cycler's own error, below 1 %, which is not drawn."

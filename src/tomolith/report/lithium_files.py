@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -261,7 +261,7 @@ def read_cycler(folder: Path) -> Cycler | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return Cycler(
-            file=str(values["file"]),
+            file=PurePath(str(values["file"])).name,
             half_cycles=_half_cycles(values["pulses"]),
             scans=tuple(map(_cycler_scan, values["scans"])),
             ratios=_ratios(values["ratios"]),

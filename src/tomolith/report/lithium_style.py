@@ -134,7 +134,7 @@ def shade_half_cycles(axes: Axes, files: LithiumFiles, *, words: bool = True) ->
             )
     if halves:
         span = halves[-1].stop_min - halves[0].start_min
-        axes.set_xlim(halves[0].start_min - 0.02 * span, halves[-1].stop_min + 0.02 * span)
+        axes.set_xlim(halves[0].start_min - 0.035 * span, halves[-1].stop_min + 0.035 * span)
 
 
 def plain(axes: Axes) -> None:

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tomolith.core import LabelClass
 from tomolith.measure.confusion import ConfusionRecord
 from tomolith.report import comparison, comparison_figures, figures, words
+from tomolith.report.figures import FIGURE_DPI
 from tomolith.report.judged import shown_verdict
 from tomolith.report.lithium import draw_lithium
 from tomolith.report.previews import SUBSETS, make_previews
@@ -23,6 +24,7 @@ from tomolith.report.study_files import StudyFiles, read_study
 from tomolith.report.tabulate import Table, at_a_glance, per_scan, score_tables, volume_table
 from tomolith.store.atomic import write_bytes, write_text
 
+_SCREEN_DPI = 100
 _SHOWN_VERSIONS = ("tomolith", "numpy", "torch", "lightning", "zarr", "scikit-image")
 
 
@@ -34,6 +36,7 @@ class Picture:
     alt: str
     source: str
     caption: str = ""
+    width_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class _Album:
         write_bytes(self._folder / file_name, png)
         self._kept.add(file_name)
         text = base64.b64encode(png).decode("ascii")
-        return Picture(title, alt, f"data:image/png;base64,{text}", caption)
+        width_px = round(int.from_bytes(png[16:20], "big") * _SCREEN_DPI / FIGURE_DPI)
+        return Picture(title, alt, f"data:image/png;base64,{text}", caption, width_px)
 
     def drop_others(self) -> None:
         """Remove figures of an earlier report, which would not fit this one."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tomolith.measure.evaluate import Scores
 from tomolith.measure.rows import QuantityRow, ScoreRow
+from tomolith.measure.verdict_rules import SERIES
 from tomolith.report.words import number, quantity, subset_name, system_name, unit_text
 
 CONVENTIONS = {"pooled": "pooled over all pixels", "mean_over_patches": "mean over patches"}
@@ -21,6 +22,8 @@ METRIC_TITLES = {
     "fw_iou": "weighted IoU",
     "ece": "calibration error",
 }
+_PAPER_COLUMNS = 5
+_SERIES = "the series as a whole"
 _QUANTITY_TITLES = {
     "voxel_count": "voxels",
     "volume": "volume",
@@ -48,6 +51,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[TableRow, ...]
     has_intervals: bool = False
+    is_too_wide_for_paper: bool = False
 
     @property
     def has_gaps(self) -> bool:
@@ -139,19 +143,28 @@ def per_scan(scores: Scores | None) -> list[Table]:
 
 
 def volume_table(rows: Sequence[QuantityRow]) -> list[Table]:
-    """Return two tables per label map: numbers of each class, and of the parts of the cell."""
+    """Return the tables of each label map: of classes, of parts of the cell, of the series."""
     tables = []
     for labels in dict.fromkeys(r.labels for r in rows):
-        chosen = [r for r in rows if r.labels == labels]
-        of_class = [
-            r for r in chosen if r.quantity in _QUANTITY_TITLES and ", " not in r.class_name
+        kinds: dict[str, list[QuantityRow]] = {"class": [], "parts of the cell": [], _SERIES: []}
+        for r in rows:
+            if r.labels == labels:
+                kinds[_kind(r)].append(r)
+        if kinds["class"]:
+            tables.append(_class_table(labels, kinds.pop("class")))
+        tables += [
+            _part_table(f"Label map '{labels}', {kind}", found)
+            for kind, found in kinds.items()
+            if found
         ]
-        parts = [r for r in chosen if r not in of_class]
-        if of_class:
-            tables.append(_class_table(labels, of_class))
-        if parts:
-            tables.append(_part_table(labels, parts))
     return tables
+
+
+def _kind(row: QuantityRow) -> str:
+    if row.scan == SERIES:
+        return _SERIES
+    is_class = row.quantity in _QUANTITY_TITLES and ", " not in row.class_name
+    return "class" if is_class else "parts of the cell"
 
 
 def _class_table(labels: str, chosen: Sequence[QuantityRow]) -> Table:
@@ -171,10 +184,12 @@ def _class_table(labels: str, chosen: Sequence[QuantityRow]) -> Table:
     return Table(f"Label map '{labels}'", columns, tuple(lines), _has_intervals(chosen))
 
 
-def _part_table(labels: str, parts: Sequence[QuantityRow]) -> Table:
+def _part_table(title: str, parts: Sequence[QuantityRow]) -> Table:
     """Return a table with quantities and parts down, scans across."""
     scans = tuple(dict.fromkeys(r.scan for r in parts))
     row = {(r.scan, r.class_name, r.quantity): r for r in parts}
+    order = list(dict.fromkeys((r.quantity, r.unit) for r in parts))
+    known = dict.fromkeys((r.quantity, r.class_name, r.unit) for r in parts)
     lines = tuple(
         TableRow(
             part,
@@ -182,10 +197,9 @@ def _part_table(labels: str, parts: Sequence[QuantityRow]) -> Table:
             tuple(_cell(row.get((s, part, q))) for s in scans),
             group=_heading(q.replace("_", " "), unit),
         )
-        for q, part, unit in dict.fromkeys((r.quantity, r.class_name, r.unit) for r in parts)
+        for q, part, unit in sorted(known, key=lambda k: order.index((k[0], k[2])))
     )
-    title = f"Label map '{labels}', parts of the cell"
-    return Table(title, scans, lines, _has_intervals(parts))
+    return Table(title, scans, lines, _has_intervals(parts), len(scans) > _PAPER_COLUMNS)
 
 
 def _cell(row: QuantityRow | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tomolith.core import Grid
@@ -10,7 +11,7 @@ from tomolith.report.study_files import SliceRange, StudyFiles
 from tomolith.store.scan import Scan
 
 DASH = "–"
-_UNITS = {"um3": "µm³", "um2": "µm²", "um": "µm", "percent": "%", "deg": "°", "1": ""}
+_UNITS = {"percent": "%", "deg": "°", "1": ""}
 _SUBSET_NAMES = {
     "test": "test slices",
     "validation": "validation slices",
@@ -95,10 +96,11 @@ def unit_text(unit: str) -> str:
 
     Examples
     --------
-    >>> unit_text("um3"), unit_text("1"), unit_text("mAh")
-    ('µm³', '', 'mAh')
+    >>> unit_text("um3"), unit_text("1"), unit_text("mA/cm2"), unit_text("um/pulse")
+    ('µm³', '', 'mA/cm²', 'µm/pulse')
     """
-    return _UNITS.get(unit, unit)
+    micro = re.sub(r"\bum", "µm", _UNITS.get(unit, unit))
+    return re.sub("(?<=m)[23]", lambda power: "²³"[int(power[0]) - 2], micro)
 
 
 def duration(seconds: float | None) -> str:
