@@ -18,6 +18,7 @@ from tomolith.measure.tables import write_scores
 from tomolith.store.scan import Scan
 
 NETWORK_FALLBACK = "model"
+REFINED = ", refined"
 
 
 class EvaluateStep:
@@ -57,9 +58,9 @@ class EvaluateStep:
                 mend="widen 'evaluate.subsets', or hold slices out under 'train.split'",
             )
         _require_predictions(study, parts)
-        systems = {_system_name(study): study.recipe.predict.labels}
+        systems = {system_name(study): study.recipe.predict.labels}
         if _scores_refined(study, parts):
-            systems[f"{_system_name(study)}, refined"] = study.recipe.refine.labels
+            systems[f"{system_name(study)}{REFINED}"] = study.recipe.refine.labels
         if "otsu" in section.baselines and split.train:
             _label_with_otsu(study, split, parts)
             systems["otsu"] = "otsu"
@@ -158,7 +159,8 @@ def _otsu_provenance(scan: Scan) -> Provenance:
     return Provenance.now("evaluate", inputs=(scan.id,), settings_hash=settings_hash("otsu"))
 
 
-def _system_name(study: Study) -> str:
+def system_name(study: Study) -> str:
+    """Return what the predictions are called in the table of scores."""
     recipe = study.recipe
     if recipe.ensemble and recipe.predict.model == recipe.ensemble.model:
         return recipe.ensemble.model

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tomolith.app.evidence import held_out_counts
 from tomolith.app.recipe import only
 from tomolith.app.series import StudySeries, find_series, scan_times_s
 from tomolith.app.steps.base import fingerprint
@@ -13,10 +15,11 @@ from tomolith.app.steps.refine import refined_scans
 from tomolith.app.study import Study
 from tomolith.config import progress, settings_hash
 from tomolith.core import Measurement, Provenance
-from tomolith.errors import InputError
+from tomolith.errors import InputError, ReadError
 from tomolith.measure.colocalisation import colocalisation
 from tomolith.measure.electrochemistry import CycledCell, cycle_cell, remove_cycler, write_cycler
 from tomolith.measure.electrochemistry.files import CYCLER, VOLTAGE
+from tomolith.measure.intervals.attach import attach_intervals
 from tomolith.measure.kept_plans import KeptPlans
 from tomolith.measure.map_files import (
     FOLDER,
@@ -47,7 +50,7 @@ class MeasureStep:
     name = "measure"
     summary = "Turn labels into numbers."
     function = "tomolith.measure.quantify:measure"
-    after = ("phantom", "reconstruct", "import", "predict", "refine")
+    after = ("phantom", "reconstruct", "import", "predict", "refine", "evaluate")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return the fingerprint of the cycler's file."""
@@ -62,7 +65,8 @@ class MeasureStep:
             names += [CYCLER, VOLTAGE]
         if section.maps:
             names.append(f"{FOLDER}/{INDEX}")
-            names += [entry.file for entry in read_index(folder)]
+            with suppress(ReadError):  # 'verify' finds a damaged list by its checksum
+                names += [entry.file for entry in read_index(folder)]
         return tuple(folder / name for name in names)
 
     def describe(self, study: Study) -> tuple[str, ...]:
@@ -74,7 +78,7 @@ class MeasureStep:
         path = Path(section.cycler.path)
         if study.root in path.parents and not path.exists():
             return line, f"cycler file {path.name}, which an earlier step writes"
-        scans = study.chosen_scans(section.series, key="measure.series")
+        scans = _planned_series(study)
         cell = cycle_cell(section.cycler, scans, known_times_s=scan_times_s(study))
         return line, _cycler_line(cell)
 
@@ -103,12 +107,14 @@ class MeasureStep:
 def _measure_scans(study: Study, scan_ids: tuple[str, ...], plans: KeptPlans) -> _Found:
     """Read every label map once; write the maps of each scan as soon as it is read."""
     section, found = study.recipe.measure, _Found(plans)
-    settings = only(MeasureSettings, section)
+    settings, held_out = only(MeasureSettings, section), held_out_counts(study, section.labels)
     with progress("measure", total=len(scan_ids)) as bar:
         for scan_id in scan_ids:
-            labels = study.scan(scan_id).labels(section.labels)
-            numbers = measure_scan(labels, settings, region=scan_id)
-            found.measurements += numbers.measurements
+            scan = study.scan(scan_id)
+            numbers = measure_scan(scan.labels(section.labels), settings, region=scan_id)
+            found.measurements += attach_intervals(
+                numbers.measurements, scan, section.labels, settings, held_out=held_out
+            )
             if numbers.plan is not None:
                 found.plans.keep(scan_id, numbers.plan)
                 if section.maps:
@@ -127,18 +133,18 @@ def _measure_series(
         "measure", inputs=series.scans, settings_hash=settings_hash(only(MeasureSettings, section))
     )
     for scan_id in [s for s in found.plans if s not in series.scans]:
-        found.measurements += colocalisation(found.plans.of([scan_id]), provenance=made)
+        found.measurements += colocalisation(found.plans.of([scan_id]).analysed(), provenance=made)
     if not series.scans:
         return None
-    plans = found.plans.of(series.scans)
+    plans = found.plans.of(series.scans).analysed()
     numbers = series_numbers(found.measurements, series.scans, plans, cell=cell, provenance=made)
     found.measurements += numbers.measurements
     if numbers.cell:
         notes = (*numbers.cell.notes, *_porosity_note(section))
         numbers = replace(numbers, cell=replace(numbers.cell, notes=notes))
     if numbers.growth and section.maps:
-        plan = plans[series.scans[0]]
-        found.maps.append(write_growth(numbers.growth, plan, study.measurements))
+        plan = found.plans[series.scans[0]]
+        found.maps.append(write_growth(numbers.growth, plan, plans.key, study.measurements))
     return numbers
 
 
@@ -175,6 +181,14 @@ def _scans_with(study: Study, labels: str) -> tuple[str, ...]:
             mend="add 'predict:' to the recipe, or name another under 'measure.labels'",
         )
     return scan_ids
+
+
+def _planned_series(study: Study) -> tuple[str, ...]:
+    """Return the scans of the series as far as the recipe tells, before anything is made."""
+    section, predict = study.recipe.measure, study.recipe.predict
+    if section.series is None and predict and predict.labels == section.labels:
+        return study.chosen_scans(predict.scans, key="predict.scans")
+    return study.chosen_scans(section.series, key="measure.series")
 
 
 def _cycler_line(cell: CycledCell) -> str:

@@ -39,10 +39,10 @@ def combine(
 ) -> Mapping[str, Interval]:
     """Return one 95 % interval per class, in voxels.
 
-    A source that was held against labels stands for all errors: of such the narrowest counts,
-    class by class, alone. Without one, the others are causes of their own, and their half widths
-    add in quadrature about the counted number; how far a source's own middle is from it counts as
-    a half width too.
+    A source that was held against labels stands for all errors: of such the mean counts, of the
+    middles and of the half widths, as if their errors went wholly together. Without one, the others
+    are causes of their own, and their half widths add in quadrature about the counted number; how
+    far a source's own middle is from it counts as a half width too.
 
     Parameters
     ----------
@@ -69,8 +69,9 @@ def combine(
     found = {}
     for c, name in enumerate(names):
         if whole:
-            best = min(whole, key=lambda s: float(s.half[c]))
-            middle, half, words = float(best.centre[c]), float(best.half[c]), best.words
+            middle = float(np.mean([s.centre[c] for s in whole]))
+            half = float(np.mean([s.half[c] for s in whole]))
+            words = "; ".join(s.words for s in whole)
         else:
             middle, words = float(counted[c]), "; ".join(s.words for s in sources)
             square = sum(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from tomolith.measure.intervals.held_out_units import Floats, Unit, Units
+from tomolith.measure.intervals.held_out_units import Floats, Sums, Units
 
 
 def user_shares(counts: Floats) -> Floats:
-    """Return of what is labelled j the share that truly is c: (K, K), rows c, columns j.
+    """Return of what is labelled j the share that truly is c: (..., K, K), rows c, columns j.
 
     A class that was never predicted keeps its name: nothing is known of its confusion.
 
@@ -19,13 +17,13 @@ def user_shares(counts: Floats) -> Floats:
     >>> user_shares(np.array([[8.0, 1, 0], [2, 3, 0], [0, 0, 0]])).tolist()
     [[0.8, 0.25, 0.0], [0.2, 0.75, 0.0], [0.0, 0.0, 1.0]]
     """
-    n = counts.sum(axis=0)
-    shares: Floats = np.where(n > 0, counts / np.where(n > 0, n, 1), np.eye(len(n)))
+    n = counts.sum(axis=-2, keepdims=True)
+    shares: Floats = np.where(n > 0, counts / np.where(n > 0, n, 1), np.eye(n.shape[-1]))
     return shares
 
 
 def corrected_counts(counts: Floats, predicted: Floats) -> Floats:
-    """Return how many voxels of each class there are behind those predicted, (K,).
+    """Return how many voxels of each class there are behind those predicted, (..., K).
 
     The stratified estimator: what was labelled as class j is a stratum, and the held-out labels in
     it tell how it divides into true classes.
@@ -33,7 +31,7 @@ def corrected_counts(counts: Floats, predicted: Floats) -> Floats:
     Parameters
     ----------
     counts
-        (K, K), held-out voxels, rows truth, columns prediction.
+        (..., K, K), held-out voxels, rows truth, columns prediction.
     predicted
         (K,), voxels of each predicted class in the whole scan.
 
@@ -77,6 +75,7 @@ def confusion_interval(
 
     Examples
     --------
+    >>> from tomolith.measure.intervals.held_out_units import Unit
     >>> rng = np.random.default_rng(0)
     >>> slices = rng.binomial(1000, 0.8, (6, 1, 1)) * np.eye(2) + 100.0
     >>> units = Units(tuple(Unit(s[None], np.zeros((1, 0)), np.zeros((1, 0))) for s in slices),
@@ -86,27 +85,25 @@ def confusion_interval(
     ([500000.0, 500000.0], True)
     """
 
-    def statistic(chosen: Sequence[Unit]) -> Floats:
-        return corrected_counts(_pooled(chosen), predicted)
+    def statistic(drawn: Sums) -> Floats:
+        return corrected_counts(drawn.counts.sum(axis=-3), predicted)
 
-    centre = statistic(units.units)
+    pooled = units.sums.counts.sum(axis=0)
     variance = units.bootstrap(statistic, n_draws, seed=seed)
     if not units.is_own and len(units) > 1:
-        variance += _overdispersion(units, predicted.sum()) * _doubt(
-            _pooled(units.units), predicted
-        )
-    return centre, units.half_width(variance)
+        variance += _overdispersion(units, predicted.sum()) * _doubt(pooled, predicted)
+    return corrected_counts(pooled, predicted), units.half_width(variance)
 
 
 def _overdispersion(units: Units, n_voxels: float) -> Floats:
     """Return the mean square error of each scan corrected by the others, over its variance."""
+    each = units.sums.counts
     found = []
-    for i, unit in enumerate(units.units):
-        others = _pooled([u for j, u in enumerate(units.units) if j != i])
-        here = unit.counts.sum(axis=0)
-        here = here * (n_voxels / here.sum())  # as if all of the scan were like its slices
-        error = here.sum(axis=1) - corrected_counts(others, here.sum(axis=0))
-        found.append(error**2 / (_doubt(others, here.sum(axis=0)) + 1))
+    for here in each:
+        others = each.sum(axis=0) - here
+        scaled = here * (n_voxels / here.sum())  # as if all of the scan were like its slices
+        error = scaled.sum(axis=1) - corrected_counts(others, scaled.sum(axis=0))
+        found.append(error**2 / (_doubt(others, scaled.sum(axis=0)) + 1))
     mean: Floats = np.mean(found, axis=0)
     return mean
 
@@ -116,8 +113,3 @@ def _doubt(counts: Floats, predicted: Floats) -> Floats:
     shares = user_shares(counts)
     found: Floats = (shares * (1 - shares)) @ predicted
     return found
-
-
-def _pooled(units: Sequence[Unit]) -> Floats:
-    counts: Floats = np.sum([u.counts.sum(axis=0) for u in units], axis=0)
-    return counts

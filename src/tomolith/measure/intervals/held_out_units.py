@@ -20,6 +20,7 @@ from tomolith.measure.held_out import HeldOut, HeldOutSlice
 Floats = npt.NDArray[np.float64]
 _FEWEST_OWN = 5
 _LEVEL = 0.95
+_DRAWS_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,27 @@ class Unit:
             np.array([s.doubt for s in slices], np.float64) / 255**2,
         )
 
-    def drawn(self, rng: np.random.Generator) -> Unit:
-        """Return as many of its slices, drawn with replacement."""
-        chosen = rng.integers(0, len(self.counts), len(self.counts))
-        return Unit(self.counts[chosen], self.expected[chosen], self.doubt[chosen])
+    def sums(self, weights: Floats) -> Sums:
+        """Return the sums over its slices, each as often as ``weights`` (..., n) says."""
+        counts = np.tensordot(weights, self.counts, axes=1)
+        return Sums(counts, weights @ self.expected, weights @ self.doubt)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What the slices of units add up to; the axis before the classes counts the units.
+
+    Parameters
+    ----------
+    counts
+        (..., K, K), rows truth, columns prediction.
+    expected, doubt
+        (..., K), in voxels.
+    """
+
+    counts: Floats
+    expected: Floats
+    doubt: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +108,57 @@ class Units:
         half: Floats = t * np.sqrt(variance)
         return half
 
+    @property
+    def sums(self) -> Sums:
+        """The sums of each unit, (n_units, ...)."""
+        return _stacked([u.sums(np.ones(len(u.counts))) for u in self.units])
+
     def bootstrap(
-        self, statistic: Callable[[Sequence[Unit]], Floats], n_draws: int, *, seed: int = 0
+        self, statistic: Callable[[Sums], Floats], n_draws: int, *, seed: int = 0
     ) -> Floats:
         """Return the variance of a statistic over draws of units, and of slices within them.
 
+        Parameters
+        ----------
+        statistic
+            Gets the sums of drawn units, (n_draws, n_units, ...), and returns (n_draws, K).
+        n_draws, seed
+            How many draws, and of which random numbers.
+
+        Notes
+        -----
         Source: two-stage bootstrap of clusters, Davison and Hinkley, Bootstrap Methods and their
         Application (1997), section 3.8.
         """
         rng, n = np.random.default_rng(seed), len(self)
         draws = []
-        for _ in range(n_draws):
-            chosen = rng.integers(0, n, n)
-            draws.append(statistic([self.units[i].drawn(rng) for i in chosen]))
-        found: Floats = np.var(draws, axis=0, ddof=1)
+        for start in range(0, n_draws, _DRAWS_AT_ONCE):
+            chosen = rng.integers(0, n, (min(_DRAWS_AT_ONCE, n_draws - start), n))
+            draws.append(statistic(self._drawn(chosen, rng)))
+        found: Floats = np.var(np.concatenate(draws), axis=0, ddof=1)
         return found
+
+    def _drawn(self, chosen: npt.NDArray[np.int64], rng: np.random.Generator) -> Sums:
+        """Return the sums of the chosen units, the slices of each drawn anew."""
+        k = self.units[0].counts.shape[-1]
+        p = self.units[0].expected.shape[-1]
+        out = Sums(*(np.zeros((*chosen.shape, *shape)) for shape in ((k, k), (p,), (p,))))
+        for i, unit in enumerate(self.units):
+            here = chosen == i
+            n = len(unit.counts)
+            times = rng.multinomial(n, np.full(n, 1 / n), np.count_nonzero(here))
+            found = unit.sums(times.astype(np.float64))
+            out.counts[here], out.expected[here] = found.counts, found.expected
+            out.doubt[here] = found.doubt
+        return out
+
+
+def _stacked(sums: Sequence[Sums]) -> Sums:
+    return Sums(
+        np.stack([s.counts for s in sums]),
+        np.stack([s.expected for s in sums]),
+        np.stack([s.doubt for s in sums]),
+    )
 
 
 def units_for(record: HeldOut, scan: str) -> Units | None:

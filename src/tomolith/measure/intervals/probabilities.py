@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +10,13 @@ import numpy.typing as npt
 from scipy import stats
 
 from tomolith.core import Box, Grid
-from tomolith.measure.intervals.held_out_units import Floats, Unit, Units
+from tomolith.measure.intervals.held_out_units import Floats, Sums, Units
 from tomolith.measure.reliability import ClassShares
 
 Counts = npt.NDArray[np.int64]
 FULL = 255
 SIDE_VOX = 64  # of the boxes read; whole blocks and whole lags fit into it
 BLOCK_SIDES = (1, 2, 4, 8, 16, 32, 64)
-_SIDE_OF_RANGE = (8 * np.pi) ** (1 / 3)  # a cube of as much volume as exp(-h / range) has
 _DEVIATION = np.rint(  # of one voxel, sqrt(p (1 - p)), 255 for 1
     FULL * np.sqrt(np.arange(FULL + 1) / FULL * (1 - np.arange(FULL + 1) / FULL))
 ).astype(np.int64)
@@ -66,8 +65,7 @@ def expected_voxels(shares: ClassShares, grid: Grid) -> ExpectedVoxels:
     Voxels of one doubtful place are wrong together. Deviations sqrt(p (1 - p)) are therefore added
     first within cubes, as if each cube were right or wrong as a whole, and squared then; cubes are
     independent of each other. How large the cubes must be is told by the deviations themselves: by
-    the lag at which their autocorrelation, along the axes, has fallen below 1/e; a cube has the
-    volume of the integral of an exponential correlation of that range.
+    their integral range, the area below their autocorrelation along the axes.
 
     Parameters
     ----------
@@ -79,8 +77,7 @@ def expected_voxels(shares: ClassShares, grid: Grid) -> ExpectedVoxels:
     Notes
     -----
     Source: variance of block sums under correlation, Lahiri, Resampling Methods for Dependent Data
-    (2003), section 2.5; the range of a correlogram, Cressie, Statistics for Spatial Data (1993),
-    section 2.3; the integral range: Lantuéjoul, Geostatistical Simulation (2002), chapter 4.
+    (2003), section 2.5; integral range: Lantuéjoul, Geostatistical Simulation (2002), chapter 4.
     Memory: the probabilities of 64³ voxels.
 
     Examples
@@ -108,7 +105,7 @@ def expected_voxels(shares: ClassShares, grid: Grid) -> ExpectedVoxels:
         sums[1] / FULL**2,
         BLOCK_SIDES,
         blocks / FULL**2,
-        _SIDE_OF_RANGE * np.array([_range(lags[:, :, c]) for c in range(k)]),
+        np.array([_integral_range(lags[:, :, c]) for c in range(k)]),
     )
 
 
@@ -139,21 +136,25 @@ def _lag_sums(deviation: Counts, lag: int) -> list[int]:
     return total
 
 
-def _range(lags: Counts) -> float:
-    """Return the lag at which the autocorrelation falls below 1/e, between two lags linearly."""
-    before, at_before = 1.0, 0.0
+def _integral_range(lags: Counts) -> float:
+    """Return twice the area below the autocorrelation up to its first zero, in voxels."""
+    area = at_before = 0.0
+    before = 1.0
     for lag, (xy, xx, yy, total, n) in zip((0, *BLOCK_SIDES), lags.tolist(), strict=True):
         if n == 0:
             break
-        mean = total / (2 * n)
-        variance = (xx + yy) / (2 * n) - mean**2
-        if variance <= 0:
-            return float(BLOCK_SIDES[-1]) if total else 1.0  # the same everywhere, or nowhere
-        here = (xy / n - mean**2) / variance
-        if here < np.exp(-1):
-            return float(at_before + (lag - at_before) * (before - np.exp(-1)) / (before - here))
+        mean = float(total) / (2 * n)
+        variance = float(xx + yy) / (2 * n) - mean * mean
+        if variance <= 0:  # the same everywhere, or nowhere
+            return float(BLOCK_SIDES[-1]) if total else 1.0
+        here = float(xy / n - mean * mean) / variance
+        step = lag - at_before
+        if here <= 0:
+            area += step * before * before / (before - here) / 2
+            break
+        area += step * (before + here) / 2
         before, at_before = here, float(lag)
-    return max(at_before, 1.0)
+    return float(max(2 * area, 1.0))
 
 
 def probability_interval(
@@ -187,22 +188,21 @@ def probability_interval(
     root = np.sqrt(found.doubt)
     n_voxels = float(found.expected.sum())
 
-    def mean_error(chosen: Sequence[Unit]) -> Floats:
-        total: Floats = np.mean([_scaled_error(u, n_voxels) for u in chosen], axis=0)
+    def mean_error(drawn: Sums) -> Floats:
+        total: Floats = _scaled_errors(drawn, n_voxels).mean(axis=-2)
         return total
 
-    mean = mean_error(units.units)
+    errors = _scaled_errors(units.sums, n_voxels)
+    mean = errors.mean(axis=0)
     variance = units.bootstrap(mean_error, n_draws, seed=seed)
     if not units.is_own and len(units) > 1:
-        errors = np.array([_scaled_error(u, n_voxels) for u in units.units])
         variance += errors.var(axis=0, ddof=1)
     return found.expected + mean * root, units.half_width(variance * found.doubt)
 
 
-def _scaled_error(unit: Unit, n_voxels: float) -> Floats:
-    """Return true less expected voxels over the root of the doubt, as if the unit were a scan."""
-    truth = unit.counts.sum(axis=(0, 2))
-    scale = n_voxels / truth.sum()
-    error = (truth - unit.expected.sum(axis=0)) * scale
-    found: Floats = error / np.sqrt(unit.doubt.sum(axis=0) * scale + 1)
+def _scaled_errors(sums: Sums, n_voxels: float) -> Floats:
+    """Return true less expected voxels over the root of the doubt, as if a unit were a scan."""
+    truth = sums.counts.sum(axis=-1)
+    scale = n_voxels / truth.sum(axis=-1, keepdims=True)
+    found: Floats = (truth - sums.expected) * scale / np.sqrt(sums.doubt * scale + 1)
     return found
