@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -252,15 +253,30 @@ def _nearest_um(tip: Heights, face: Heights, sizes_um: tuple[float, float]) -> f
     if not len(tips) or not len(faces):
         return upright
     found, _ = cKDTree(faces).query(tips, distance_upper_bound=upright)
-    return min(upright, float(found.min()), *_sideways_um(tip, face, sizes_um))
+    nearest = min(upright, float(found.min()))
+    return min(_sideways_um(tip, face, sizes_um, nearest))
 
 
-def _sideways_um(tip: Heights, face: Heights, sizes_um: tuple[float, float]) -> Iterator[float]:
-    """Yield how far the walls of a pit are from the tips that reach into it, level by level."""
-    lowest = np.nanmin(face)
-    for level in np.unique(tip[tip > lowest]):
-        away = ndimage.distance_transform_edt(~(face <= level), sampling=sizes_um)
-        yield float(away[tip == level].min())
+def _sideways_um(
+    tip: Heights, face: Heights, sizes_um: tuple[float, float], nearest_um: float
+) -> Iterator[float]:
+    """Yield how far the walls of a pit are from the tips that reach into it, level by level.
+
+    Only tips are looked at that have electrode at or below their height within ``nearest_um``.
+    """
+    reach = [math.ceil(nearest_um / size) for size in sizes_um]
+    known = np.where(np.isfinite(face), face, np.inf)
+    lowest = ndimage.minimum_filter(known, size=[2 * n + 1 for n in reach])
+    inside = tip >= lowest
+    yield nearest_um
+    for level in np.unique(tip[inside]):
+        here = inside & (tip == level)
+        part = tuple(
+            slice(max(int(index.min()) - n, 0), int(index.max()) + n + 1)
+            for index, n in zip(np.nonzero(here), reach, strict=True)
+        )
+        away = ndimage.distance_transform_edt(~(known[part] <= level), sampling=sizes_um)
+        yield float(away[here[part]].min())
 
 
 def _points(
