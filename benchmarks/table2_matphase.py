@@ -41,7 +41,6 @@ SIMULATED = Protocol(
         "local_unet",
         "adapted_lcgar",
         "matphase",
-        "dynunet",
         "multi_otsu",
         "random_forest",
     ),
