@@ -30,12 +30,27 @@ def draw_lithium(files: StudyFiles, problems: list[str]) -> tuple[LithiumFiles, 
     problems
         Sentences about files that are there and cannot be read are added.
     """
-    found = read_lithium(files.root / "measurements", files.quantities, classes_of(files), problems)
+    found = read_lithium(
+        files.root / "measurements",
+        files.quantities,
+        classes_of(files),
+        problems,
+        series=_named_series(files),
+    )
     if not files.quantities:
         return found, []
     figures = [*draw_curves(found), *draw_cycler(found), *draw_maps(found, problems)]
     figures.sort(key=lambda figure: ORDER.index(figure.file_name.removesuffix(".png")))
     return found, figures
+
+
+def _named_series(files: StudyFiles) -> tuple[str, ...]:
+    """Return the scans that the step ``measure`` was told to be one cell."""
+    for mark in files.marks:
+        named = mark.settings.get("series") if mark.step == "measure" else None
+        if isinstance(named, list):
+            return tuple(map(str, named))
+    return ()
 
 
 def classes_of(files: StudyFiles) -> tuple[LabelClass, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -43,7 +44,16 @@ def _against(files: LithiumFiles) -> str:
 
 
 def _shaded(files: LithiumFiles) -> str:
-    return " Discharge is shaded." if files.cycler else ""
+    if files.cycler:
+        return " Discharge is shaded."
+    if files.series:
+        return ""
+    return " The scans are not known to be one cell, so the points are not joined."
+
+
+def _mark(files: LithiumFiles, mark: Mark) -> Mark:
+    """Return the mark, without its line where the scans are not known to be a series."""
+    return mark if files.series else replace(mark, dashes="none")
 
 
 def _volumes(files: LithiumFiles) -> Drawn | None:
@@ -63,7 +73,7 @@ def _volumes(files: LithiumFiles) -> Drawn | None:
     for axes, lines in zip(all_axes, panels, strict=True):
         scale, unit = volume_scale(largest(lines))
         for line in lines:
-            draw_line(axes, line, marks[line.name], scale=scale)
+            draw_line(axes, line, _mark(files, marks[line.name]), scale=scale)
         _finish(axes, files, f"volume ({unit})")
         axes.set_ylim(*_around(axes, lines))
         axes.legend(frameon=False, fontsize=9)
@@ -96,7 +106,7 @@ def _thickness(files: LithiumFiles) -> Drawn | None:
     all_axes = figure.subplots(1, 2, sharey=True)
     for axes, (side, drawn) in zip(all_axes, panels.items(), strict=True):
         for line, mark in drawn:
-            draw_line(axes, line, mark)
+            draw_line(axes, line, _mark(files, mark))
         _finish(axes, files, "effective thickness (µm)" if side == STRIPPING else "")
         axes.set_title(side, fontsize=10, pad=18)
         axes.legend(frameon=False, fontsize=9)
@@ -120,7 +130,7 @@ def _coverage(files: LithiumFiles) -> Drawn | None:
     figure = Figure(figsize=(WIDTH_IN, 3.4), layout="constrained")
     axes = figure.subplots()
     for line in lines:
-        draw_line(axes, line, marks[line.name], scale=100.0)
+        draw_line(axes, line, _mark(files, marks[line.name]), scale=100.0)
     _finish(axes, files, "plan area covered (%)")
     axes.set_ylim(-2, 102)
     figure.legend(frameon=False, fontsize=9, loc="outside right upper")
@@ -148,7 +158,7 @@ def _pearson(files: LithiumFiles) -> Drawn | None:
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
     for i, (axes, line) in enumerate(zip(panels.ravel(), lines, strict=False)):
         axes.axhline(0, color=INK, linewidth=0.8)
-        draw_line(axes, line, Mark(INK, "o"))
+        draw_line(axes, line, _mark(files, Mark(INK, "o")))
         _finish(axes, files, "Pearson's r" if i % n_columns == 0 else "", words=i < n_columns)
         axes.set_title(
             line.name.replace(_BETWEEN, " and "),
@@ -187,7 +197,7 @@ def _gap(files: LithiumFiles) -> Drawn | None:
     all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (drawn, label) in zip(all_axes, panels, strict=True):
         for line, mark in drawn:
-            draw_line(axes, line, mark)
+            draw_line(axes, line, _mark(files, mark))
         _finish(axes, files, label)
         if len(drawn) > 1:
             axes.legend(frameon=False, fontsize=9)

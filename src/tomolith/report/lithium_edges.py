@@ -38,7 +38,7 @@ class _Edge:
 def draw_edges(files: LithiumFiles) -> Drawn | None:
     """Faces of both electrodes along the middle of the plan, in the chosen scans."""
     edges = [edge for edge in _read(files) if np.isfinite(edge.height_um).any()]
-    if not edges:
+    if not edges or not files.series:  # edges of different cells say nothing together
         return None
     titles, first = stage_titles(files), edges[0]
     figure = Figure(figsize=_size(edges), layout="constrained")

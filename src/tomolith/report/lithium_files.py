@@ -20,6 +20,7 @@ from tomolith.measure.verdict_rules import SERIES
 Doubles = npt.NDArray[np.float64]
 
 _MEANING = "95 %:"
+_OF_SERIES = ("swelling", "li_change", "travelling_li")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,8 @@ class LithiumFiles:
         Of the label maps, in the order of the schema.
     cycler, voltage, maps
         What is there of them.
+    series
+        Scans of one cell in the order of time; empty where the scans are not known to be one.
     """
 
     folder: Path
@@ -121,14 +124,13 @@ class LithiumFiles:
     cycler: Cycler | None = None
     voltage: Voltage | None = None
     maps: tuple[MapEntry, ...] = ()
+    series: tuple[str, ...] = ()
 
     @property
     def scans(self) -> tuple[str, ...]:
-        """The scans in their order: of time where a cycler says it, else of the table."""
+        """The scans of the series in the order of time, else all in the order of the table."""
         known = tuple(dict.fromkeys(r.scan for r in self.rows if r.scan != SERIES))
-        if self.cycler is None:
-            return known
-        return tuple(s.scan for s in self.cycler.scans if s.scan in known)
+        return tuple(scan for scan in self.series if scan in known) or known
 
     @property
     def places(self) -> dict[str, float]:
@@ -136,7 +138,7 @@ class LithiumFiles:
         if self.cycler is None:
             return {scan: float(i) for i, scan in enumerate(self.scans)}
         on_min = {s.scan: s.current_on_min for s in self.cycler.scans}
-        return {scan: on_min[scan] for scan in self.scans}
+        return {scan: on_min[scan] for scan in self.scans if scan in on_min}
 
     @property
     def stages(self) -> dict[str, str]:
@@ -218,7 +220,12 @@ def _meaning(row: QuantityRow) -> str:
 
 
 def read_lithium(
-    folder: Path, rows: Sequence[QuantityRow], classes: Sequence[LabelClass], problems: list[str]
+    folder: Path,
+    rows: Sequence[QuantityRow],
+    classes: Sequence[LabelClass],
+    problems: list[str],
+    *,
+    series: Sequence[str] = (),
 ) -> LithiumFiles:
     """Read what lies beside the table; sentences about damaged files go to ``problems``.
 
@@ -232,6 +239,8 @@ def read_lithium(
         Of the label maps.
     problems
         Added to.
+    series
+        The scans that the recipe names as one cell; else those that have numbers of a series.
     """
     found: dict[str, Any] = {}
     for key, title, read in (
@@ -243,13 +252,17 @@ def read_lithium(
             found[key] = read(folder)
         except ReadError as error:
             problems.append(f"{title} not shown: {error.found}.")
+    cycler = found.get("cycler")
+    in_time = [s.scan for s in cycler.scans] if cycler else []
+    changing = [r.scan for r in rows if r.quantity in _OF_SERIES]
     return LithiumFiles(
         folder,
         tuple(rows),
         tuple(classes),
-        found.get("cycler"),
+        cycler,
         found.get("voltage"),
         found.get("maps", ()),
+        tuple(dict.fromkeys(in_time or series or changing)),
     )
 
 

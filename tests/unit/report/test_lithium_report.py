@@ -113,6 +113,22 @@ def test_without_cycler_and_maps_the_rows_alone_are_drawn(tmp_path: Path) -> Non
     assert list(draw_cycler(files)) == list(draw_maps(files, problems)) == problems == []
 
 
+def test_points_of_scans_that_are_no_series_are_not_joined(measured: Path) -> None:
+    table = [r for r in rows() if r.quantity in ("volume", "plan_coverage")]
+    problems: list[str] = []
+    folder = measured.parent  # where no cycler and no map lies
+    alone = read_lithium(folder, table, SCHEMA.classes, problems)
+    assert alone.series == ()
+    assert all("not joined" in f.caption for f in draw_curves(alone))
+    told = read_lithium(folder, table, SCHEMA.classes, problems, series=("t04", "t02"))
+    assert told.scans == ("t04", "t02")
+    joined = [f.png for f in draw_curves(told)]
+    assert len(joined) == 2
+    assert not any("not joined" in f.caption for f in draw_curves(told))
+    apart = [f.png for f in draw_curves(replace(told, series=(), rows=told.rows))]
+    assert joined != apart
+
+
 def test_one_scan_has_no_curve_and_a_series_without_numbers_none(tmp_path: Path) -> None:
     table = [r for r in rows() if r.scan == "t04"]
     assert list(draw_curves(read(tmp_path, table)[0])) == []
