@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tomolith.measure.plan_maps import PlanMaps
+from tomolith.measure.quantities.frame import PlanKey
 from tomolith.store.atomic import disk_errors
 
 
@@ -23,6 +24,8 @@ class KeptPlans(Mapping[str, PlanMaps]):
     ----------
     folder
         Gets one file per scan; whoever makes the folder removes it.
+    key
+        Which rectangle of the plan is given; ``None`` for the whole.
 
     Examples
     --------
@@ -38,6 +41,7 @@ class KeptPlans(Mapping[str, PlanMaps]):
 
     folder: Path
     _kept: dict[str, tuple[Path, PlanMaps]] = field(default_factory=dict)
+    key: PlanKey | None = None
 
     def keep(self, scan: str, plan: PlanMaps) -> None:
         """Keep the plan maps of a scan; ``DiskError`` where the disk is full or read-only."""
@@ -52,10 +56,22 @@ class KeptPlans(Mapping[str, PlanMaps]):
         chosen = {scan: self._kept[scan] for scan in scans if scan in self._kept}
         return KeptPlans(self.folder, chosen)
 
+    def analysed(self) -> KeptPlans:
+        """Return the part of the plans outside of which no scan has a label.
+
+        What an analysis region leaves out would else look like columns without Li.
+        """
+        keys = [key for plan in self.values() if (key := plan.analysed_key) != (0, 0, 0, 0)]
+        if not keys:
+            return KeptPlans(self.folder)
+        u0, u1, v0, v1 = zip(*keys, strict=True)
+        return KeptPlans(self.folder, self._kept, (min(u0), max(u1), min(v0), max(v1)))
+
     def __getitem__(self, scan: str) -> PlanMaps:
         path, plan = self._kept[scan]
         with disk_errors(path):
-            return replace(plan, counts=np.load(path))
+            whole = replace(plan, counts=np.load(path))
+        return whole if self.key is None else whole.cut(self.key)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from tomolith.errors import ReadError
 from tomolith.measure.colocalisation import SERIES, GrowthMap
 from tomolith.measure.plan_maps import PlanMaps
 from tomolith.measure.quantities.base import QuantityMap
+from tomolith.measure.quantities.frame import PlanKey
 from tomolith.store.atomic import disk_errors, replacing, write_text
 
 FOLDER = "maps"
@@ -57,7 +58,8 @@ def write_maps(
     """Write the maps of one scan to ``maps/<scan>/<name>.tif``, each whole or not at all.
 
     Thickness (the sum along the axis) and density (the mean) of every class but the background,
-    and ``maps`` beside them. Without a voxel size there are densities only.
+    and ``maps`` beside them. Without a voxel size there are densities only. Columns without any
+    label are NaN.
 
     Parameters
     ----------
@@ -96,7 +98,9 @@ def write_maps(
     return tuple(_write(scan, plan, found, name, measurements) for found, name in named)
 
 
-def write_growth(growth: GrowthMap, plan: PlanMaps, measurements: Path) -> MapEntry:
+def write_growth(
+    growth: GrowthMap, plan: PlanMaps, key: PlanKey | None, measurements: Path
+) -> MapEntry:
     """Write ``maps/series/growth_places.tif``: the index into ``PLACES`` of each column.
 
     Parameters
@@ -104,11 +108,18 @@ def write_growth(growth: GrowthMap, plan: PlanMaps, measurements: Path) -> MapEn
     growth
         Of :func:`~tomolith.measure.colocalisation.growth_map`.
     plan
-        Of any scan of the series: how its plan lies.
+        Of any scan of the series, whole: how its plan lies.
+    key
+        Which rectangle of the plan ``growth`` shows; ``None`` for the whole. NaN around it.
     measurements
         Folder of the measurements.
     """
-    return _write(SERIES, plan, growth.as_map(), "", measurements)
+    found = growth.as_map()
+    if key is not None:
+        values = np.full(plan.counts.shape[1:], np.nan, np.float32)
+        values[key[0] : key[1], key[2] : key[3]] = found.values
+        found = replace(found, values=values)
+    return _write(SERIES, plan, found, "", measurements)
 
 
 def _write(
@@ -170,17 +181,23 @@ def read_index(measurements: Path) -> tuple[MapEntry, ...]:
 
 
 def _of_classes(plan: PlanMaps) -> Iterator[tuple[QuantityMap, str]]:
+    unknown = ~plan.is_analysed
     for c in plan.schema.classes:
         if c.role == "background":
             continue
         end = re.sub(r"[^\w-]+", "_", c.name)
         if plan.grid.is_physical:
-            yield _map(f"thickness_{end}", "um", plan.thickness_um(c.name)), c.name
-        yield _map(f"density_{end}", "1", plan.density(c.name)), c.name
+            thickness = plan.thickness_um(c.name)
+            yield _map(f"thickness_{end}", "um", thickness, unknown), c.name
+        yield _map(f"density_{end}", "1", plan.density(c.name), unknown), c.name
 
 
-def _map(name: str, unit: str, values: npt.NDArray[np.float64]) -> QuantityMap:
-    return QuantityMap(name, unit, values.astype(np.float32))
+def _map(
+    name: str, unit: str, values: npt.NDArray[np.float64], unknown: npt.NDArray[np.bool_]
+) -> QuantityMap:
+    kept = values.astype(np.float32)
+    kept[unknown] = np.nan
+    return QuantityMap(name, unit, kept)
 
 
 def _write_tiff(path: Path, found: QuantityMap, pixel_um: tuple[float, float] | None) -> None:

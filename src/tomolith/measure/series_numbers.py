@@ -56,8 +56,8 @@ def series_numbers(
     scans
         Names, in the order of time.
     plans
-        Plan maps of these scans, in this order; those of scans without any are left out. Where
-        there are none, nothing that follows from maps is given.
+        Plan maps of these scans, in this order, best without the columns that no scan has labels
+        for. Where there are none, nothing that follows from maps is given.
     cell
         The cycler file, matched to these scans; it needs the plans.
     provenance
@@ -75,7 +75,7 @@ def series_numbers(
     if len(scans) > 1:
         found += series_changes(measurements, scans, provenance=provenance)
     if cell is not None:
-        analysed = {scan: _analysed(plan) for scan, plan in plans.items()}
+        analysed = {s: _analysed(plans[s]) if s in plans else Analysed(0.0) for s in scans}
         numbers = close_inventory(cell, [*measurements, *found], analysed, provenance=provenance)
         found += numbers.measurements
     if len(scans) > 1:

@@ -10,7 +10,9 @@ import tifffile
 
 from tomolith.core import PRESETS, Grid, LabelMap, Volume
 from tomolith.errors import ReadError
-from tomolith.measure.map_files import read_index, write_index, write_maps
+from tomolith.measure.colocalisation import GrowthMap
+from tomolith.measure.kept_plans import KeptPlans
+from tomolith.measure.map_files import read_index, write_growth, write_index, write_maps
 from tomolith.measure.quantify import MeasureSettings, ScanNumbers, measure, measure_scan
 
 SIZES = (2.0, 1.0, 0.5)
@@ -105,6 +107,41 @@ def test_files_carry_pixel_size_and_are_listed(tmp_path: Path) -> None:
         assert page.tags["YResolution"].value == (1, 2)
         assert file.imagej_metadata["unit"] == "um"
         assert page.asarray()[0, 0] == 8.0
+
+
+def test_columns_without_labels_are_no_part_of_maps_and_shares(tmp_path: Path) -> None:
+    values = cell()
+    values[:3] = 255
+    values[:, :, 4:] = 255
+    found, inner = found_in(values, region="t0"), found_in(cell()[3:, :, :4], region="t0")
+    assert found.plan is not None and found.plan.analysed_key == (3, 12, 0, 4)
+    (entry, *_) = write_maps("t0", found.plan, (), tmp_path)
+    assert int(np.isfinite(tifffile.imread(tmp_path / entry.file)).sum()) == 9 * 4
+    same = ("effective_thickness", "plan_coverage", "void_map_share", "contact_area", "share")
+    numbers, expected = (
+        {(m.name, m.region): m.value for m in n.measurements if m.name in same}
+        for n in (found, inner)
+    )
+    assert numbers == pytest.approx(expected)
+    cut = found.plan.cut(found.plan.analysed_key)
+    assert inner.plan is not None and np.array_equal(cut.counts, inner.plan.counts)
+
+
+def test_plans_are_kept_on_disk_and_cut_to_what_any_scan_shows(tmp_path: Path) -> None:
+    plans = KeptPlans(tmp_path / "plans")
+    for name, rows in (("a", slice(0, 4)), ("b", slice(2, 7))):
+        values = np.full((12, 20, 6), 255, np.uint8)
+        values[rows] = cell()[rows]
+        plan = found_in(values).plan
+        assert plan is not None
+        plans.keep(name, plan)
+    assert list(plans.of(["b", "c"])) == ["b"]
+    part = plans.analysed()
+    assert part.key == (0, 7, 0, 6)
+    assert np.array_equal(part["b"].counts, plans["b"].counts[:, :7])
+    growth = GrowthMap("a", "b", np.ones((7, 6), np.uint8))
+    entry = write_growth(growth, plans["a"], part.key, tmp_path)
+    assert int(np.isfinite(tifffile.imread(tmp_path / entry.file)).sum()) == 42
 
 
 def test_without_a_voxel_size_there_are_densities_only(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any, Self
 
 import numpy as np
@@ -72,6 +73,48 @@ def assemble(
     for (u0, u1, v0, v1), piece in pieces.items():
         out[..., u0:u1, v0:v1] = piece
     return out
+
+
+class AnalysedColumns:
+    """Counts the columns that hold at least one voxel with a class: the analysed plan.
+
+    What an analysis region leaves out is unlabelled, and no part of any area. Memory: one byte per
+    column.
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS, Box
+    >>> columns = AnalysedColumns(PRESETS["li-binary"], Frame.half_depth((1, 2, 3)))
+    >>> box = Box((0, 0, 0), (1, 2, 3))
+    >>> columns.update(Region(np.array([[[0, 1, 255], [255, 255, 255]]], np.uint8), box, box))
+    >>> columns.n
+    2
+    """
+
+    def __init__(self, schema: ClassSchema, frame: Frame) -> None:
+        self._schema, self._frame = schema, frame
+        self._seen: dict[PlanKey, npt.NDArray[np.bool_]] = {}
+
+    def update(self, region: Region) -> None:
+        """Note the labelled columns of the core."""
+        key = ("analysed_columns", self._frame)
+        if key not in region.cache:
+            counts = (column_counts(region, self._frame, v) for v in self._schema.values)
+            region.cache[key] = reduce(np.logical_or, (c.any(axis=0) for c in counts))
+        self._add(self._frame.plan_key(region.core), region.cache[key])
+
+    def merge(self, other: Self) -> None:
+        """Add what ``other`` noted."""
+        for key, seen in other._seen.items():
+            self._add(key, seen)
+
+    def _add(self, key: PlanKey, seen: npt.NDArray[np.bool_]) -> None:
+        self._seen[key] = self._seen[key] | seen if key in self._seen else seen
+
+    @property
+    def n(self) -> int:
+        """Number of these columns."""
+        return sum(int(np.count_nonzero(seen)) for seen in self._seen.values())
 
 
 class SidesQuantity(Quantity):

@@ -82,12 +82,6 @@ class Frame:
         """Return the voxel size across the cell; ``InputError`` where it is unknown."""
         return grid.require_voxel_size_um(purpose)[self.axis]
 
-    def plan_area_um2(self, grid: Grid) -> float:
-        """Return the area of the volume seen along the axis."""
-        u, v = self.plan_sizes_um(grid, "a plan area")
-        n_u, n_v = self.plan_shape(grid.shape_zyx)
-        return n_u * u * n_v * v
-
     def first_high(self, box: Box) -> npt.NDArray[np.int64]:
         """Return, per column (u, v) of a box, the first index that lies on the high side.
 

@@ -33,7 +33,7 @@ class ThicknessAcrossTilt(EffectiveThickness):
     5.0
     """
 
-    formula = "d = V cos θ / A, A the plan area of the scan, θ the tilt of the electrodes"
+    formula = "d = V cos θ / A, A as for effective_thickness, θ the tilt of the electrodes"
     source = "Huang et al., npj Comput. Mater. 9, 93 (2023), and geometry"
     needs: ClassVar[tuple[str, ...]] = ("electrode",)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tomolith.core import ClassSchema, Grid
 from tomolith.measure.quantities.base import ClassValue, Quantity, QuantityMap, Region
-from tomolith.measure.quantities.columns import assemble
+from tomolith.measure.quantities.columns import AnalysedColumns, assemble
 from tomolith.measure.quantities.frame import Frame, PlanKey
 
 Flags = npt.NDArray[np.bool_]
@@ -143,12 +143,29 @@ class VoidMapShare(_Voids):
     """
 
     unit = "1"
-    formula = "columns with a pit voxel right below a redeposited one / columns"
+    formula = "columns with a pit voxel right below a redeposited one / columns that hold labels"
+
+    def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
+        super().__init__(schema, frame)
+        self._plan = AnalysedColumns(schema, self.frame)
+
+    def update(self, region: Region) -> None:
+        """Look at the columns of the core, and count those that hold labels."""
+        super().update(region)
+        self._plan.update(region)
+
+    def merge(self, other: Self) -> None:
+        """Add what ``other`` saw."""
+        super().merge(other)
+        self._plan.merge(other._plan)
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the share."""
+        n = self._plan.n
+        if not n:
+            return (ClassValue("redeposited", None, "no voxel has a class"),)
         over, _, _ = self.whole(grid)
-        return (ClassValue("redeposited", float(over.mean())),)
+        return (ClassValue("redeposited", int(np.count_nonzero(over)) / n),)
 
 
 class VoidDepth(_Voids):
