@@ -13,11 +13,12 @@ from tomolith.measure.refine.classes import (
     PLATING_ELECTRODE,
     STRIPPING_ELECTRODE,
 )
-from tomolith.measure.refine.faces import Faces
+from tomolith.measure.refine.faces import Faces, Plan
 
 Bytes = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.intp]
 Squares = npt.NDArray[np.float64]
+_AT_A_TIME = 2**18  # pairs of a voxel and a column
 
 
 class Nearest:
@@ -68,30 +69,47 @@ class Nearest:
         self, places: tuple[Places, Places, Places], low: Squares, high: Squares
     ) -> npt.NDArray[np.int8]:
         """Compare the squared distances over all columns that may hold the nearer voxel."""
-        u, index, v = places
         low2, high2 = low**2, high**2
-        for du, dv, beside2 in self._around(float(np.minimum(low, high).max())):
-            near = np.flatnonzero(np.minimum(low2, high2) >= beside2)
+        du, dv, beside2 = self._around(float(np.minimum(low, high).max()))
+        near, start = np.arange(len(low2)), 0
+        while start < len(du):
+            near = near[np.minimum(low2[near], high2[near]) >= beside2[start]]
             if not len(near):
                 break
-            uu, vv = u[near] + du, v[near] + dv
-            inside = (uu >= 0) & (uu < self._low.shape[0]) & (vv >= 0) & (vv < self._low.shape[1])
-            near, uu, vv = near[inside], uu[inside], vv[inside]
-            below = self._depth(index[near] - self._low[uu, vv]) ** 2 + beside2
-            above = self._depth(self._high[uu, vv] - index[near]) ** 2 + beside2
+            part = slice(start, start + max(1, _AT_A_TIME // len(near)))
+            u, index, v = (p[near, None] for p in places)
+            columns = u + du[part], v + dv[part]
+            below = self._squared(index, self._low, columns, beside2[part], sign=1)
+            above = self._squared(index, self._high, columns, beside2[part], sign=-1)
             low2[near] = np.minimum(low2[near], below)
             high2[near] = np.minimum(high2[near], above)
+            start = part.stop
         return np.asarray(np.sign(low2 - high2), np.int8)
 
-    def _around(self, radius: float) -> list[tuple[int, int, float]]:
+    def _squared(
+        self,
+        index: Places,
+        face: Plan,
+        columns: tuple[Places, Places],
+        beside2: Squares,
+        *,
+        sign: int,
+    ) -> Squares:
+        """Return the smallest squared distance to a face over some columns of the scan."""
+        u, v = columns
+        inside = (u >= 0) & (u < face.shape[0]) & (v >= 0) & (v < face.shape[1])
+        height = face[np.where(inside, u, 0), np.where(inside, v, 0)]
+        found = self._depth(sign * (index - height)) ** 2 + beside2
+        return np.asarray(np.where(inside, found, np.inf).min(axis=1), np.float64)
+
+    def _around(self, radius: float) -> tuple[Places, Places, Squares]:
         """Return the columns around one, with squared distance beside it, the nearest first."""
         n_u, n_v = int(radius / self._u), int(radius / self._v)
-        found = [
-            (du, dv, (du * self._u) ** 2 + (dv * self._v) ** 2)
-            for du in range(-n_u, n_u + 1)
-            for dv in range(-n_v, n_v + 1)
-        ]
-        return sorted((f for f in found if 0 < f[2] <= radius**2), key=lambda f: f[2])
+        du, dv = (a.ravel() for a in np.mgrid[-n_u : n_u + 1, -n_v : n_v + 1])
+        beside2 = (du * self._u) ** 2 + (dv * self._v) ** 2
+        order = np.argsort(beside2, kind="stable")
+        order = order[(beside2[order] > 0) & (beside2[order] <= radius**2)]
+        return du[order], dv[order], beside2[order]
 
 
 class HalfDepth:

@@ -8,7 +8,6 @@ disk; what a stage draws from a whole scan before its first block is drawn anew 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,9 +175,12 @@ def run_stage(stage: Stage, number: int, jobs: Sequence[Job], *, last: bool) -> 
     # killed between two scans that were finished: those that are made stay
     to_make = [job for job in jobs if not (last and all_done and job.is_made())]
     targets = _open_targets(to_make, number, marks, last=last)
+    writer = _Writer(stage, number, jobs, targets)
+    if not all_done:
+        writer.begin()
     run_blocks(
         plan.blocks,
-        _Writer(stage, number, jobs, targets),
+        writer,
         executor=plan.executor,
         workers=plan.workers,
         marks=marks,
@@ -197,7 +199,7 @@ def run_stage(stage: Stage, number: int, jobs: Sequence[Job], *, last: bool) -> 
 
 
 class _Writer:
-    """Works on a block and writes it; draws from whole scans when the first block asks for it."""
+    """Works on a block and writes it."""
 
     def __init__(
         self,
@@ -208,23 +210,21 @@ class _Writer:
     ) -> None:
         self._stage, self._number, self._jobs, self._targets = stage, number, jobs, targets
         self._work: Work | None = None
-        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """Draw what is needed from whole scans."""
+        sources = [job.labels_of(self._number - 1) for job in self._jobs]
+        plan = self._stage.plan
+        cores = [block.write for block in plan.blocks]
+        self._work = self._stage.begin(sources, cores, plan.block_zyx)
 
     def __call__(self, block: Block) -> str:
-        found, changes = self._begun()(block.write)
+        assert self._work is not None
+        found, changes = self._work(block.write)
         for target, labels in zip(self._targets, found, strict=True):
             target.array[block.write.slices] = labels
             target.array.sync(block.write)
         return changes.pack()
-
-    def _begun(self) -> Work:
-        with self._lock:
-            if self._work is None:
-                sources = [job.labels_of(self._number - 1) for job in self._jobs]
-                plan = self._stage.plan
-                cores = [block.write for block in plan.blocks]
-                self._work = self._stage.begin(sources, cores, plan.block_zyx)
-            return self._work
 
 
 class _Scratch:
