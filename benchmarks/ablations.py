@@ -11,6 +11,7 @@ from benchmarks.comparisons import (
     RECIPES,
     Extent,
     Protocol,
+    circumstances_of,
     extent_words,
     rank_words,
     run_protocol,
@@ -50,6 +51,7 @@ def run(
             for p in (LOSSES, ENCODER)
         )
         planes = list(_planes(extent, folders.enter_context(work_folder(extent, PLANES))))
+        more = circumstances_of(losses, encoder)
         parts = [
             f"## Losses on thin dendrites\n\n{extent_words(losses)}",
             *score_tables(losses),
@@ -70,6 +72,7 @@ def run(
             "are not compared with those of 16.",
         ],
         arguments=extent.arguments,
+        circumstances=more,
     )
 
 

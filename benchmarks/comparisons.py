@@ -17,8 +17,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from benchmarks.common import table
+from benchmarks.common import commit, table
 from tomolith.app.run import run_study
+from tomolith.app.steps import STEPS
+from tomolith.app.steps.base import is_done
 from tomolith.app.study import Study
 from tomolith.core import Box
 from tomolith.label.splits import Split
@@ -169,6 +171,7 @@ class Outcome:
     comparison: Comparison
     protocol: Protocol
     extent: Extent
+    folder: Path
 
     def score(self, system: str, metric: str = "iou", class_name: str = "") -> float | None:
         """Return a score, pooled over all pixels; the mean over the seeds."""
@@ -206,10 +209,31 @@ def run_protocol(protocol: Protocol, extent: Extent, folder: Path) -> Outcome:
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
     study = Study.load(path)
+    if not is_done(STEPS["compare"], study):
+        _note_commit(folder)
     run_study(study, say=print, until="compare")
     comparison = read_comparison(study.root)
     assert comparison is not None
-    return Outcome(study, comparison, protocol, extent)
+    return Outcome(study, comparison, protocol, extent, folder)
+
+
+def _note_commit(folder: Path) -> None:
+    """Remember under which commit something is trained: the page may be written later."""
+    path = folder / "commits.txt"
+    known = path.read_text().splitlines() if path.exists() else []
+    path.write_text("\n".join(dict.fromkeys((*known, commit()))) + "\n")
+
+
+def circumstances_of(*outcomes: Outcome) -> list[tuple[str, str]]:
+    """Return the rows that tell seeds, threads and the commits of the trainings."""
+    seeds = sorted({s for o in outcomes for s in o.study.recipe.compare.seeds})
+    commits = [c for o in outcomes for c in (o.folder / "commits.txt").read_text().splitlines()]
+    threads = outcomes[0].extent.threads
+    return [
+        ("trained at commit", ", ".join(dict.fromkeys(commits))),
+        ("seeds", ", ".join(str(seed) for seed in seeds)),
+        ("threads of the networks", "all cores" if threads is None else str(threads)),
+    ]
 
 
 def extent_words(outcome: Outcome) -> str:

@@ -13,7 +13,13 @@ import torch
 
 from benchmarks import table3_operando
 from benchmarks.common import Result, table
-from benchmarks.comparisons import Extent, extent_words, run_protocol, work_folder
+from benchmarks.comparisons import (
+    Extent,
+    circumstances_of,
+    extent_words,
+    run_protocol,
+    work_folder,
+)
 from tomolith.core import Box
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.validation import slice_logits
@@ -97,6 +103,7 @@ def run(
             for system, row in _score(folder, change, settings, bundles, quick=quick)
         }
         names = next(iter(bundles.values())).schema.names
+        more = circumstances_of(outcome)
     return Result(
         "Out of distribution: other cells and other scans",
         "The weights of `table3_operando`, trained on scans of one simulated cell, label scans of "
@@ -107,6 +114,7 @@ def run(
         [_table(found, names)],
         _notes(found, list(bundles), list(changes)),
         arguments=extent.arguments,
+        circumstances=more,
     )
 
 

@@ -10,6 +10,7 @@ from benchmarks.comparisons import (
     Extent,
     Outcome,
     Protocol,
+    circumstances_of,
     extent_words,
     rank_words,
     run_protocol,
@@ -45,6 +46,7 @@ def run(
 ) -> Result:
     """Run all three, and return the page."""
     extent = Extent(minutes, threads, work, quick)
+    outcomes: list[Outcome] = []
     parts: list[str] = []
     notes: list[str] = []
     pictures: list[tuple[str, str, bytes]] = []
@@ -52,11 +54,13 @@ def run(
         for title, protocol in PROTOCOLS.items():
             folder = folders.enter_context(work_folder(extent, protocol.recipe))
             outcome = run_protocol(protocol, extent, folder)
+            outcomes.append(outcome)
             parts += [f"## {title}\n\n{_DATA[title]} {extent_words(outcome)}"]
             parts += score_tables(outcome)
             notes.append(f"{title}. {rank_words(outcome, ())}")
             if title in _MAY_BE_SHOWN:
                 pictures += _shown(outcome, title)
+        more = circumstances_of(*outcomes)
     return Result(
         "Real images of other kinds",
         "Three sets of real images with labels that people made, none of a battery: how the "
@@ -64,6 +68,7 @@ def run(
         parts,
         [*notes, "Few test images each: differences of a few hundredths may be chance."],
         arguments=extent.arguments,
+        circumstances=more,
         pictures=pictures,
     )
 

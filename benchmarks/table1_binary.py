@@ -9,6 +9,7 @@ from benchmarks.comparisons import (
     Extent,
     Outcome,
     Protocol,
+    circumstances_of,
     extent_words,
     goal_words,
     pictures,
@@ -18,6 +19,7 @@ from benchmarks.comparisons import (
     score_tables,
     work_folder,
 )
+from tomolith.learn.bundle import ModelBundle
 
 WANTED_IOU, WANTED_DICE = 0.951, 0.965
 NETWORKS = ("unet", "ynet", "transforcnn", "e-net")
@@ -52,6 +54,7 @@ def run(
             score_tables(outcome),
             notes(outcome),
             arguments=extent.arguments,
+            circumstances=circumstances_of(outcome),
             pictures=[(f"table1_binary-{name}", _alt(name), png) for name, png in shown.items()],
         )
 
@@ -68,8 +71,15 @@ def notes(outcome: Outcome) -> list[str]:
         "lie on both sides; here a cell is either learnt from or tested on. The numbers cannot be "
         "held against the paper's.",
         "The best weights are chosen on 16 evenly spread validation patches, as everywhere in "
-        "tomolith; E-Net's weights are searched on the same patches.",
+        f"tomolith; E-Net's weights are searched on the same patches: {_weights(outcome)} of the "
+        "first seed.",
     ]
+
+
+def _weights(outcome: Outcome) -> str:
+    options = ModelBundle.load(outcome.runs["e-net"]).network.options
+    pairs = zip(options["members"], options["weights"], strict=True)
+    return ", ".join(f"{weight:.2f} for {member['name']}" for member, weight in pairs)
 
 
 def _alt(name: str) -> str:

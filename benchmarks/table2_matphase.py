@@ -14,6 +14,7 @@ from benchmarks.comparisons import (
     Extent,
     Outcome,
     Protocol,
+    circumstances_of,
     extent_words,
     goal_words,
     pictures,
@@ -88,6 +89,7 @@ def run(
             ],
             [*_simulated_notes(simulated), *_real_notes(real)],
             arguments=extent.arguments,
+            circumstances=circumstances_of(simulated, real),
             pictures=_pictures(simulated, real),
         )
 

@@ -9,6 +9,7 @@ from benchmarks.comparisons import (
     Extent,
     Outcome,
     Protocol,
+    circumstances_of,
     extent_words,
     goal_words,
     pictures,
@@ -72,6 +73,7 @@ def run(
             score_tables(outcome),
             notes(outcome),
             arguments=extent.arguments,
+            circumstances=circumstances_of(outcome),
             pictures=[(f"table3_operando-{name}", _alt(name), png) for name, png in shown.items()],
         )
 
