@@ -30,6 +30,7 @@ BENCHMARKS = (
     "table1_binary",
     "weak_supervision",
     "table2_matphase",
+    "table2_nmc",
     "table3_operando",
     "real_sets",
     "ablations",

@@ -314,6 +314,16 @@ def rank_words(outcome: Outcome, networks: Sequence[str]) -> str:
     )
 
 
+def difference_words(outcome: Outcome, name: str, others: Sequence[str]) -> str:
+    """Say how much better or worse a system's mIoU is than that of others."""
+    found = []
+    for other in others:
+        first, second = outcome.score(name), outcome.score(other)
+        if first is not None and second is not None:
+            found.append(f"{first - second:+.3f} against {other}")
+    return f"mIoU of {name}: " + (", ".join(found) or "nothing to compare with") + "."
+
+
 def ruler_words(outcome: Outcome) -> str:
     """Say how little it takes to miss a goal: the truth moved by one pixel along y, scored."""
     schema, study = outcome.study.schema, outcome.study

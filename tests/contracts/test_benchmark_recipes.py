@@ -13,7 +13,14 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "benchmarks" / "recipes"
 # that of the planes trains one network and compares nothing
 RECIPES = sorted(p for p in FOLDER.glob("*.yaml") if p.stem != "ablation_planes")
-MODULES = ("table1_binary", "table2_matphase", "table3_operando", "real_sets", "ablations")
+MODULES = (
+    "table1_binary",
+    "table2_matphase",
+    "table2_nmc",
+    "table3_operando",
+    "real_sets",
+    "ablations",
+)
 USED = [
     "ablation_encoder",
     "ablation_losses",
