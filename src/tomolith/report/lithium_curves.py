@@ -22,6 +22,7 @@ from tomolith.report.lithium_style import (
     draw_line,
     largest,
     plain,
+    side_by_side,
     time_axis,
     volume_scale,
 )
@@ -72,7 +73,7 @@ def _volumes(files: LithiumFiles) -> Drawn | None:
     all_axes = figure.subplots(1, len(panels), width_ratios=widths, squeeze=False)[0]
     for axes, lines in zip(all_axes, panels, strict=True):
         scale, unit = volume_scale(largest(lines))
-        for line in lines:
+        for line in side_by_side(lines):
             draw_line(axes, line, _mark(files, marks[line.name]), scale=scale)
         _finish(axes, files, f"volume ({unit})")
         axes.set_ylim(*_around(axes, lines))
@@ -105,7 +106,7 @@ def _thickness(files: LithiumFiles) -> Drawn | None:
     figure = Figure(figsize=(WIDTH_IN, 3.4), layout="constrained")
     all_axes = figure.subplots(1, 2, sharey=True)
     for axes, (side, drawn) in zip(all_axes, panels.items(), strict=True):
-        for line, mark in drawn:
+        for line, (_, mark) in zip(side_by_side([line for line, _ in drawn]), drawn, strict=True):
             draw_line(axes, line, _mark(files, mark))
         _finish(axes, files, "effective thickness (µm)" if side == STRIPPING else "")
         axes.set_title(side, fontsize=10, pad=18)
@@ -129,7 +130,7 @@ def _coverage(files: LithiumFiles) -> Drawn | None:
         return None
     figure = Figure(figsize=(WIDTH_IN, 3.4), layout="constrained")
     axes = figure.subplots()
-    for line in lines:
+    for line in side_by_side(lines):
         draw_line(axes, line, _mark(files, marks[line.name]), scale=100.0)
     _finish(axes, files, "plan area covered (%)")
     axes.set_ylim(-2, 102)
@@ -196,7 +197,7 @@ def _gap(files: LithiumFiles) -> Drawn | None:
     figure = Figure(figsize=(WIDTH_IN, 3.1), layout="constrained")
     all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (drawn, label) in zip(all_axes, panels, strict=True):
-        for line, mark in drawn:
+        for line, (_, mark) in zip(side_by_side([line for line, _ in drawn]), drawn, strict=True):
             draw_line(axes, line, _mark(files, mark))
         _finish(axes, files, label)
         if len(drawn) > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,6 +22,7 @@ from tomolith.report.lithium_style import (
     draw_line,
     largest,
     plain,
+    side_by_side,
     time_axis,
     volume_scale,
 )
@@ -46,17 +46,16 @@ def draw_cycler(files: LithiumFiles) -> Iterator[Drawn]:
 
 def _closure(files: LithiumFiles, cycler: Cycler) -> Drawn | None:
     """Li that the scans show to have moved, by side, against what the charge says."""
-    seen = {
-        PLATING: _line(PLATING, [s.plating_um3 for s in cycler.scans]),
-        STRIPPING: _line(STRIPPING, [s.stripping_um3 for s in cycler.scans]),
-    }
+    seen = (
+        _line(PLATING, [s.plating_um3 for s in cycler.scans]),
+        _line(STRIPPING, [s.stripping_um3 for s in cycler.scans]),
+    )
     expected = [
         Point(s.current_on_min, s.expected_um3) for s in cycler.scans if s.expected_um3 is not None
     ]
-    drawn = [(side, line) for side, line in seen.items() if line.points]
-    if not expected or not drawn:
+    lines = [line for line in seen if line.points]
+    if not expected or not lines:
         return None
-    lines = [line for _, line in drawn]
     charge = _with_intervals(files, Line("expected", tuple(expected)))
     scale, unit = volume_scale(largest([*lines, charge]))
     figure = Figure(figsize=(WIDTH_IN, 4.0), layout="constrained")
@@ -64,9 +63,9 @@ def _closure(files: LithiumFiles, cycler: Cycler) -> Drawn | None:
     axes.axhline(0, color=INK, linewidth=0.8)
     for sign, label in ((1.0, "by Faraday's law, from the charge"), (-1.0, "")):
         _draw_expected(axes, charge, sign * scale, label)
-    for side, line in drawn:
-        label = f"seen in the scans, {side}"
-        draw_line(axes, line, SIDES[side], scale=scale, label=label)
+    for line in side_by_side(lines):
+        label = f"seen in the scans, {line.name}"
+        draw_line(axes, line, SIDES[line.name], scale=scale, label=label)
     time_axis(axes, files)
     plain(axes)
     axes.set_ylabel(f"Li gained since the first scan ({unit})")
@@ -125,10 +124,8 @@ def _ratios(files: LithiumFiles, cycler: Cycler) -> Drawn | None:
     axes = figure.subplots()
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.axhline(1, color=_EXPECTED.colour, linewidth=1.4, linestyle=_EXPECTED.dashes)
-    span = max(p.x for line in lines for p in line.points)
-    for i, line in enumerate(lines):  # side by side, so that their bars do not hide each other
-        beside = [replace(p, x=p.x + 0.01 * span * (i - (len(lines) - 1) / 2)) for p in line.points]
-        draw_line(axes, replace(line, points=tuple(beside)), SIDES.get(line.name, Mark(SOFT, "^")))
+    for line in side_by_side(lines):
+        draw_line(axes, line, SIDES.get(line.name, Mark(SOFT, "^")))
     values = [v for line in lines for p in line.points for v in (p.value, p.low, p.high)]
     known = [v for v in values if v is not None]
     low, high = max(_RATIO_SHOWN[0], min(known)), min(_RATIO_SHOWN[1], max(known))

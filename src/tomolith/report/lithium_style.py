@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
@@ -19,7 +19,7 @@ INK, SOFT, SHADE = "#222222", "#777777", "#eceff2"
 WIDTH_IN = 8.6
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (7, 2)), (0, (3, 1, 1, 1)))
-_MANY_SCANS = 8
+_APART_FRAC = 0.008
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,31 @@ def draw_line(axes: Axes, line: Line, mark: Mark, *, scale: float = 1.0, label: 
         markerfacecolor="white" if mark.is_hollow else mark.colour,
         label=label or line.name,
     )
+
+
+def side_by_side(lines: Sequence[Line]) -> list[Line]:
+    """Move the points of several lines apart a little, so that their bars do not hide each other.
+
+    Examples
+    --------
+    >>> from tomolith.report.lithium_files import Point
+    >>> bars = (Point(0.0, 1.0, 0.5, 1.5), Point(100.0, 1.0, 0.5, 1.5))
+    >>> [line.points[1].x for line in side_by_side([Line("a", bars), Line("b", bars)])]
+    [99.6, 100.4]
+    """
+    if sum(line.has_bars for line in lines) < 2:
+        return list(lines)
+    places = [p.x for line in lines for p in line.points]
+    step = _APART_FRAC * (max(places) - min(places))
+    return [
+        replace(
+            line,
+            points=tuple(
+                replace(p, x=p.x + step * (i - (len(lines) - 1) / 2)) for p in line.points
+            ),
+        )
+        for i, line in enumerate(lines)
+    ]
 
 
 def time_axis(axes: Axes, files: LithiumFiles, *, words: bool = True) -> None:
