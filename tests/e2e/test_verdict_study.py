@@ -78,6 +78,8 @@ def test_a_name_that_was_not_measured_is_refused_with_the_nearest(study: Path) -
     done = tomolith("run", study / "recipe.yaml", *words)
     assert isinstance(done.exception, RecipeError)
     assert "did you mean 'dendrite.volume_um3'?" in str(done.exception)
+    early = tomolith("check", study / "recipe.yaml", *words)
+    assert isinstance(early.exception, RecipeError)
 
 
 def test_a_verdict_without_measurements_is_refused(tmp_path: Path) -> None:

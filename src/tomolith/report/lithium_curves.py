@@ -173,7 +173,8 @@ def _pearson(files: LithiumFiles) -> Drawn | None:
         axes.set_axis_off()
     caption = (
         "Pearson's coefficient of the thickness maps of two classes: above 0 they lie over the "
-        f"same places, below 0 they avoid each other.{_shaded(files)} {bars_text(lines)}"
+        f"same places, below 0 they avoid each other.{_shaded(files)} "
+        f"{bars_text(lines, are_beside=False)}"
     )
     title = "What lies over the same places"
     return Drawn("lithium-pearson.png", to_png(figure), title, caption)

@@ -189,17 +189,22 @@ def largest(lines: Sequence[Line]) -> float:
     return max((abs(v) for v in ends if v is not None), default=0.0)
 
 
-def bars_text(lines: Sequence[Line]) -> str:
-    """Return the sentence that says what the error bars of a figure mean."""
+def bars_text(lines: Sequence[Line], *, are_beside: bool = True) -> str:
+    """Return the sentences that say what the error bars of a figure mean.
+
+    ``are_beside`` tells that lines of one panel went through :func:`side_by_side`.
+    """
     if not any(line.has_bars for line in lines):
         return "No error bars: none were estimated."
     meanings = list(dict.fromkeys(m for line in lines for m in line.meanings))
     some = "" if all(p.low is not None for line in lines for p in line.points) else ", where known"
-    if not meanings:
-        return f"Bars: 95 % interval{some}."
+    what = f" ({'; '.join(meanings)})" if meanings else ""
     if len(meanings) > 2:
-        return f"Bars: 95 % interval{some}; the column 'method' of the table says of what."
-    return f"Bars: 95 % interval{some} ({'; '.join(meanings)})."
+        what = "; the column 'method' of the table says of what"
+    text = f"Bars: 95 % interval{some}{what}."
+    if are_beside and sum(line.has_bars for line in lines) > 1:
+        text += " Points of one scan stand beside each other, so that no bar hides another."
+    return text
 
 
 def scale_bar(axes: Axes, size_um: tuple[float, float]) -> None:

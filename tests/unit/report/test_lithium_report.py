@@ -169,6 +169,7 @@ def test_intervals_need_not_hold_the_number(measured: Path) -> None:
     assert line.points[0].low == 2.0
     bare = replace(line, points=(replace(line.points[0], low=None, high=None),))
     assert bars_text([line, bare]) == "Bars: 95 % interval, where known (a bias)."
+    assert "beside each other" in bars_text([line, line])
 
 
 @pytest.mark.parametrize(

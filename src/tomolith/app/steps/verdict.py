@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tomolith.app.steps.base import is_done
 from tomolith.app.study import Study
 from tomolith.measure.rows import QuantityRow
 from tomolith.measure.tables import read_table
-from tomolith.measure.verdict import EXIT_CODES, judge, read_verdict, write_verdict
+from tomolith.measure.verdict import EXIT_CODES, Verdict, judge, read_verdict, write_verdict
 
 
 class VerdictStep:
@@ -27,16 +28,23 @@ class VerdictStep:
         return (verdict_path(study),)
 
     def describe(self, study: Study) -> tuple[str, ...]:
-        """Return the rules."""
-        return study.recipe.verdict.rules
+        """Return the rules; refuse names that are not in a table that is up to date."""
+        from tomolith.app.steps import STEPS
+
+        rules = study.recipe.verdict.rules
+        if is_done(STEPS["measure"], study):
+            self._judge(study)
+        return rules
 
     def run(self, study: Study) -> str:
         """Judge, and write ``verdict.json``; a rule that fails is no error."""
-        rows = read_table(study.measurements / "quantities", QuantityRow)
-        where = f"{study.recipe_path}, verdict.rules"
-        verdict = judge(rows, study.recipe.verdict, where=where)
+        verdict = self._judge(study)
         write_verdict(verdict, verdict_path(study))
         return verdict.summary
+
+    def _judge(self, study: Study) -> Verdict:
+        rows = read_table(study.measurements / "quantities", QuantityRow)
+        return judge(rows, study.recipe.verdict, where=f"{study.recipe_path}, verdict.rules")
 
 
 def verdict_path(study: Study) -> Path:
