@@ -45,11 +45,13 @@ class KeptPlans(Mapping[str, PlanMaps]):
 
     def keep(self, scan: str, plan: PlanMaps) -> None:
         """Keep the plan maps of a scan; ``DiskError`` where the disk is full or read-only."""
-        path = self.folder / f"{len(self._kept)}.npy"
+        path = self.folder / f"{len(self._kept)}.int32"
         with disk_errors(path):
             self.folder.mkdir(parents=True, exist_ok=True)
-            np.save(path, plan.counts)
-        self._kept[scan] = path, replace(plan, counts=np.zeros((0, 0, 0), np.int32))
+            # not np.save, which overlooks a full disk
+            path.write_bytes(np.ascontiguousarray(plan.counts, np.int32).data)
+        shape = plan.counts.shape
+        self._kept[scan] = path, replace(plan, counts=np.broadcast_to(np.int32(0), shape))
 
     def of(self, scans: Sequence[str]) -> KeptPlans:
         """Return the plans of some scans, in their order; what was not kept is left out."""
@@ -70,7 +72,8 @@ class KeptPlans(Mapping[str, PlanMaps]):
     def __getitem__(self, scan: str) -> PlanMaps:
         path, plan = self._kept[scan]
         with disk_errors(path):
-            whole = replace(plan, counts=np.load(path))
+            counts = np.fromfile(path, np.int32).reshape(plan.counts.shape)
+        whole = replace(plan, counts=counts)
         return whole if self.key is None else whole.cut(self.key)
 
     def __iter__(self) -> Iterator[str]:

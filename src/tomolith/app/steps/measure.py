@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,6 +35,7 @@ from tomolith.measure.map_files import (
 from tomolith.measure.quantify import MeasureSettings, measure_scan
 from tomolith.measure.series_numbers import SeriesNumbers, series_numbers
 from tomolith.measure.tables import measurement_rows, write_table
+from tomolith.store.atomic import disk_errors
 
 
 @dataclass
@@ -90,9 +93,8 @@ class MeasureStep:
         cell = None
         if section.cycler:
             cell = cycle_cell(section.cycler, series.scans, known_times_s=series.times_s)
-        study.private.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=study.private, prefix="plans-") as folder:
-            found = _measure_scans(study, scan_ids, KeptPlans(Path(folder)))
+        with _plans_folder(study) as folder:
+            found = _measure_scans(study, scan_ids, KeptPlans(folder))
             of_series = _measure_series(study, series, cell, found)
         rows = measurement_rows(found.measurements, labels=section.labels)
         write_table(rows, study.measurements / "quantities")
@@ -102,6 +104,17 @@ class MeasureStep:
         else:
             remove_cycler(study.measurements)
         return _summary(len(rows), len(scan_ids), series, cell)
+
+
+@contextmanager
+def _plans_folder(study: Study) -> Iterator[Path]:
+    """Make a folder for plan counts, and remove it; also what a killed run left."""
+    with disk_errors(study.private):
+        study.private.mkdir(parents=True, exist_ok=True)
+        for old in study.private.glob("plans-*"):
+            shutil.rmtree(old)
+    with tempfile.TemporaryDirectory(dir=study.private, prefix="plans-") as folder:
+        yield Path(folder)
 
 
 def _measure_scans(study: Study, scan_ids: tuple[str, ...], plans: KeptPlans) -> _Found:
