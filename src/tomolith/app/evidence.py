@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tomolith.app.steps.evaluate import REFINED, system_name
 from tomolith.app.study import Study
 from tomolith.measure.held_out import HeldOut, read_held_out
 
 FILE = "held_out.json"
+REFINED = ", refined"
+_FALLBACK = "model"
+
+
+def system_name(study: Study) -> str:
+    """Return what the predictions are called in the table of scores."""
+    recipe = study.recipe
+    if recipe.ensemble and recipe.predict.model == recipe.ensemble.model:
+        return recipe.ensemble.model
+    return recipe.train.network.name if recipe.train else _FALLBACK
 
 
 def held_out_counts(study: Study, labels: str) -> HeldOut | None:

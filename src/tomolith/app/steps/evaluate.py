@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tomolith.app.evidence import FILE, REFINED, system_name
 from tomolith.app.recipe import only
 from tomolith.app.steps.refine import refined_scans, source_of
 from tomolith.app.study import Study
@@ -16,9 +17,6 @@ from tomolith.label.splits import SliceRange, Split, slabs
 from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, evaluate
 from tomolith.measure.tables import write_scores
 from tomolith.store.scan import Scan
-
-NETWORK_FALLBACK = "model"
-REFINED = ", refined"
 
 
 class EvaluateStep:
@@ -35,7 +33,7 @@ class EvaluateStep:
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
         """Return the tables."""
-        names = ["scores.parquet", "scores.csv", "confusion.json", "held_out.json"]
+        names = ["scores.parquet", "scores.csv", "confusion.json", FILE]
         if study.recipe.predict.probabilities:
             names.append("reliability.json")
         return tuple(study.measurements / name for name in names)
@@ -157,14 +155,6 @@ def _label_with_otsu(study: Study, split: Split, parts: dict[str, Sequence[Slice
 
 def _otsu_provenance(scan: Scan) -> Provenance:
     return Provenance.now("evaluate", inputs=(scan.id,), settings_hash=settings_hash("otsu"))
-
-
-def system_name(study: Study) -> str:
-    """Return what the predictions are called in the table of scores."""
-    recipe = study.recipe
-    if recipe.ensemble and recipe.predict.model == recipe.ensemble.model:
-        return recipe.ensemble.model
-    return recipe.train.network.name if recipe.train else NETWORK_FALLBACK
 
 
 def _summary(scores: Scores, systems: list[str], subsets: list[str]) -> str:
