@@ -33,6 +33,7 @@ METHODS = {
 N_LABELLED = (1, 3, 10)
 LEARNT, VALIDATED, TESTED = (18, 12, 6), (21,), (9, 15)  # pulses after which the scans are taken
 N_VALIDATION, N_TEST = 3, 12  # slices of each such scan
+MISSED_BELOW = 0.1
 COMMON: dict[str, Any] = {
     "patch_px": 128,
     "batch": 8,
@@ -97,7 +98,7 @@ def run(
         "Weak supervision: 1, 3 and 10 labelled slices",
         _what(scans, own, found, minutes=minutes),
         [_mean_table(found), _class_table(found)],
-        [*_gains(found), *_caveats(short=len(seeds) == 1)],
+        [*_gains(found), *_missed(found), *_caveats(short=len(seeds) == 1)],
         arguments=arguments,
     )
 
@@ -261,6 +262,19 @@ def _gains(found: Sequence[Outcome]) -> Iterator[str]:
             f"{METHODS[method].capitalize()} against labels alone, mean IoU: {text}; better in "
             f"{better} of {len(gains)}. A training took {taken:.0f} s of processor time, labels "
             f"alone {plain:.0f} s."
+        )
+
+
+def _missed(found: Sequence[Outcome]) -> Iterator[str]:
+    """Say which classes nobody has learnt: of these the table says nothing."""
+    names = dict.fromkeys(row.class_name for row in found[0].scores.rows if row.class_name)
+    best = {name: max((o.iou(name) or 0.0 for o in found), default=0.0) for name in names}
+    missed = [name for name, iou in best.items() if iou < MISSED_BELOW]
+    if missed:
+        yield (
+            f"No training found {', '.join(missed)} (IoU below {MISSED_BELOW} everywhere): none "
+            "was long enough for rare classes, and what unlabelled slices bring to these in a long "
+            "training is not shown here."
         )
 
 
