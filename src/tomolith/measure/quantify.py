@@ -13,7 +13,8 @@ from tomolith.errors import InputError
 from tomolith.measure.intervals.settings import UncertaintySettings
 from tomolith.measure.plan_maps import PlanCounter, PlanMaps
 from tomolith.measure.quantities import QUANTITIES, Frame, Quantity, Region, find_frame
-from tomolith.measure.quantities.base import ClassValue, QuantityMap, class_counts
+from tomolith.measure.quantities.base import ClassValue, QuantityMap
+from tomolith.measure.quantities.counting import class_counts
 
 ALL = "all"
 _BLOCK_ZYX = (32, 1024, 1024)

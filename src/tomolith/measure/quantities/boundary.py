@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-from collections import defaultdict
 from typing import Self
 
 import numpy as np
@@ -11,10 +9,10 @@ import numpy.typing as npt
 
 from tomolith.core import Box, ClassSchema, Grid
 from tomolith.measure.quantities.base import ClassValue, Counts, Quantity, Region
+from tomolith.measure.quantities.changes import Pairs, changes, differing
 from tomolith.measure.quantities.frame import Frame
 
 Labels = npt.NDArray[np.uint8]
-_BEFORE, _AFTER = 0, 1
 
 
 class BoundaryVolume(Quantity):
@@ -25,8 +23,8 @@ class BoundaryVolume(Quantity):
     larger than the smooth surface it stands for: for a plane along the axes it is exact, for a
     sphere 1.5 times, at most 1.73 times as large, so the shift is never taken too small.
 
-    Where blocks meet, the outermost layers are kept, packed, and compared at the end. Memory: some
-    per cent of one byte per voxel of these layers.
+    Where blocks meet, the outermost layer of the first is kept until the second one is there.
+    Memory: one byte per voxel of the scan's surface, where the blocks come in volume order.
 
     Examples
     --------
@@ -47,57 +45,61 @@ class BoundaryVolume(Quantity):
 
     def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
         super().__init__(schema, frame)
-        self._n: Counts = np.zeros(256, np.int64)
-        self._layers: dict[tuple[int, int, int], list[tuple[Box, bytes]]] = defaultdict(list)
+        self._pairs: Counts = np.zeros((256, 256), np.int64)
+        self._layers: dict[tuple[int, Box], Labels] = {}
 
     def update(self, region: Region) -> None:
-        """Count the faces within the core, and keep its outermost layers."""
+        """Count the faces within the core, and those to the blocks beside it."""
         labels = np.ascontiguousarray(region.core_labels)
-        for z in range(len(labels)):  # slice by slice: what is compared stays in the cache
-            here = labels[z]
-            self._count(self._n, here[1:], here[:-1])
-            self._count(self._n, here[:, 1:], here[:, :-1])
-            if z:
-                self._count(self._n, here, labels[z - 1])
+        self._pairs += changes(region, 1).pairs() + _along_z_and_x(labels)
         for axis in range(3):
             start, stop = region.core.start_zyx[axis], region.core.stop_zyx[axis]
-            for side, at, index in ((_AFTER, start, 0), (_BEFORE, stop, stop - start - 1)):
-                layer = np.ascontiguousarray(labels.take([index], axis=axis))
-                packed = zlib.compress(layer.tobytes(), 1)
-                self._layers[axis, at, side].append((region.core, packed))
+            for at, index in ((start, 0), (stop, stop - start - 1)):
+                if at:  # the face of the scan is no border
+                    self._meet(axis, _cut(region.core, axis, at), labels.take(index, axis=axis))
 
     def merge(self, other: Self) -> None:
-        """Add the faces and the layers of ``other``."""
-        self._n += other._n
-        for key, layers in other._layers.items():
-            self._layers[key] += layers
+        """Add the faces of ``other``, and those between its blocks and these."""
+        self._pairs += other._pairs
+        for (axis, cut), layer in other._layers.items():
+            self._meet(axis, cut, layer)
+
+    def _meet(self, axis: int, cut: Box, layer: Labels) -> None:
+        """Compare a layer beside a cut with the one across it, once both are there."""
+        if (axis, cut) in self._layers:
+            other = self._layers.pop((axis, cut))
+            differ = other != layer
+            self._pairs += Pairs.of(other[differ], layer[differ])
+        else:
+            self._layers[axis, cut] = layer
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the volumes; ``InputError`` where the voxel size is unknown."""
         half = grid.voxel_volume_um3 / 2
-        n = self._n.copy()
-        for axis, at, side in sorted(self._layers):
-            if side == _BEFORE and 0 < at < grid.shape_zyx[axis]:
-                layers = (self._layer(grid.shape_zyx, axis, at, s) for s in (_BEFORE, _AFTER))
-                self._count(n, *layers)
+        faces = self._pairs + self._pairs.T
+        faces[:, self.schema.unlabelled] = 0
+        n = faces.sum(axis=1)
         return tuple(ClassValue(c.name, int(n[c.value]) * half) for c in self.schema.classes)
 
-    def _count(self, n: Counts, a: Labels, b: Labels) -> None:
-        """Add how often one of a pair is of a class and the other of another one."""
-        for value in self.schema.values:
-            n[value] += np.count_nonzero((a == value) ^ (b == value))
-        unlabelled = a == self.schema.unlabelled, b == self.schema.unlabelled
-        for none, other in zip(unlabelled, (b, a), strict=True):
-            if none.any():
-                n -= np.bincount(other[none], minlength=256)
 
-    def _layer(self, shape_zyx: tuple[int, int, int], axis: int, at: int, side: int) -> Labels:
-        """Return one layer of the whole volume beside a cut."""
-        shape = list(shape_zyx)
-        shape[axis] = 1
-        out = np.full(shape, self.schema.unlabelled, np.uint8)
-        for box, packed in self._layers[axis, at, side]:
-            place, size = list(box.slices), list(box.shape_zyx)
-            place[axis], size[axis] = slice(0, 1), 1
-            out[tuple(place)] = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(size)
-        return out.squeeze(axis)
+def _cut(core: Box, axis: int, at: int) -> Box:
+    """Return the face of a block as a flat box, the same for the blocks on both sides."""
+    start, stop = list(core.start_zyx), list(core.stop_zyx)
+    start[axis] = stop[axis] = at
+    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+
+def _along_z_and_x(labels: Labels) -> Counts:
+    """Count the pairs of different neighbours along z and x, slice by slice."""
+    n_x, pairs = labels.shape[2], Pairs()
+    buffer = np.empty(labels[0].size, np.bool_)
+    for z in range(len(labels)):
+        here = labels[z].ravel()
+        at = differing(here[:-1], here[1:], buffer)
+        at = at[at % n_x != n_x - 1]  # from the end of a line to the next one
+        pairs.add(here[at], here[at + 1])
+        if z:
+            below = labels[z - 1].ravel()
+            at = differing(below, here, buffer)
+            pairs.add(below[at], here[at])
+    return pairs.counts()

@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 from tomolith.core import ClassSchema
 from tomolith.measure.quantities.base import Counts, Quantity, Region
+from tomolith.measure.quantities.changes import changes, summed
 from tomolith.measure.quantities.frame import Frame, PlanKey
 
 Columns = npt.NDArray[np.int32]
-_FULL_BYTE = 255  # ones that fit into a byte
-_LOW, _HIGH = 0, 1
 
 
 def column_counts(region: Region, frame: Frame, value: int) -> Columns:
@@ -33,35 +32,38 @@ def column_counts(region: Region, frame: Frame, value: int) -> Columns:
     >>> column_counts(Region(labels, box, box), Frame.half_depth((1, 4, 2)), 1).tolist()
     [[[2, 0]], [[1, 1]]]
     """
-    key = ("column_counts", frame, value)
+    key = ("column_counts", frame)
     if key not in region.cache:
-        region.cache[key] = _column_counts(region, frame, value)
-    found: Columns = region.cache[key]
-    return found
+        region.cache[key] = _column_counts(region, frame)
+    found: dict[int, Columns] = region.cache[key]
+    return found[value] if value in found else np.zeros_like(next(iter(found.values())))
 
 
-def _column_counts(region: Region, frame: Frame, value: int) -> Columns:
-    mask = frame.across(region.core_labels) == value
-    n = mask.shape[1]
-    first_high = frame.first_high(region.core) - region.core.start_zyx[frame.axis]
-    # only the slices through which the plane runs have voxels of both sides
-    lowest = int(np.clip(first_high.min(), 0, n))
-    highest = int(np.clip(first_high.max(), 0, n))
-    low = _sum_across(mask[:, :lowest])
-    if highest > lowest:
-        index = np.arange(lowest, highest)
-        below = index[None, :, None] < first_high[:, None, :]
-        low += _sum_across(mask[:, lowest:highest] & below)
-    return np.stack([low, _sum_across(mask) - low])
+def first_high_inside(region: Region, frame: Frame) -> Columns:
+    """Return, per column, the first index in the core on the high side; its length if none is."""
+    first = frame.first_high(region.core) - region.core.start_zyx[frame.axis]
+    return np.clip(first, 0, region.core.shape_zyx[frame.axis]).astype(np.int32)
 
 
-def _sum_across(mask: npt.NDArray[np.bool_]) -> Columns:
-    """Sum along axis 1, in bytes where these hold the sum: many times faster."""
-    ones = mask.view(np.uint8)
-    out = np.zeros((mask.shape[0], mask.shape[2]), np.int32)
-    for start in range(0, mask.shape[1], _FULL_BYTE):
-        out += np.add.reduce(ones[:, start : start + _FULL_BYTE], axis=1, dtype=np.uint8)
-    return out
+def _column_counts(region: Region, frame: Frame) -> dict[int, Columns]:
+    """Return the counts of each label value: where its stretches end less where they begin."""
+    found, first_high = changes(region, frame.axis), first_high_inside(region, frame)
+    values, n = found.present(), first_high.size
+    rank = np.zeros(256, np.int64)
+    rank[values] = np.arange(len(values)) * n  # of each value, where its columns begin
+    below, total = np.zeros((2, len(values) * n), np.int64)
+    for part in found.parts():
+        at_most = np.minimum(part.position, first_high.ravel()[part.column])
+        for labels, sign in ((part.before, 1), (part.after, -1)):
+            keys = rank[labels] + part.column
+            below += sign * summed(keys, at_most, len(below))
+            total += sign * summed(keys, part.position, len(total))
+    ends = rank[found.last.ravel()] + np.arange(n)
+    below[ends] += first_high.ravel()
+    total[ends] += found.length
+    counts = np.stack([below, total - below]).astype(np.int32)
+    counts = counts.reshape(2, len(values), *first_high.shape)
+    return {int(v): counts[:, i].copy() for i, v in enumerate(values)}
 
 
 def assemble(
