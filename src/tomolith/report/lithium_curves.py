@@ -109,7 +109,7 @@ def _thickness(files: LithiumFiles) -> Drawn | None:
         for line, (_, mark) in zip(side_by_side([line for line, _ in drawn]), drawn, strict=True):
             draw_line(axes, line, _mark(files, mark))
         _finish(axes, files, "effective thickness (µm)" if side == STRIPPING else "")
-        axes.set_title(side, fontsize=10, pad=18)
+        axes.set_title(side, fontsize=10, pad=18 if files.cycler else 6)
         axes.legend(frameon=False, fontsize=9)
     lines = [line for drawn in panels.values() for line, _ in drawn]
     caption = (

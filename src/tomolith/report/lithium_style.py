@@ -20,6 +20,7 @@ WIDTH_IN = 8.6
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (7, 2)), (0, (3, 1, 1, 1)))
 _APART_FRAC = 0.008
+_MOST_NAMES = 13
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def time_axis(axes: Axes, files: LithiumFiles, *, words: bool = True) -> None:
         axes.set_xlabel("time under current (min)")
         return
     names = files.scans
-    step = -(-len(names) // 13)
+    axes.set_xlim(-0.4, len(names) - 0.6)
+    step = -(-len(names) // _MOST_NAMES)
     axes.set_xticks(range(0, len(names), step), names[::step])
     axes.tick_params(axis="x", rotation=40 if len(names) > 3 else 0)
     for text in axes.get_xticklabels():
