@@ -20,7 +20,7 @@ Heights = npt.NDArray[np.float64]
 Plan = npt.NDArray[np.int32]
 
 FACE_BYTES = 200
-"""Held for each column while faces are found (measured: see the tests)."""
+"""Held for each column while faces are found; a test measures it."""
 
 _SMOOTH_COLUMNS = 5
 _FEWEST_COLUMNS = 3

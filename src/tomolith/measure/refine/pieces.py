@@ -17,7 +17,13 @@ from scipy import ndimage
 
 from tomolith.core import Box, LabelMap
 from tomolith.core.box import Triple
-from tomolith.measure.quantities.components import Block, Connected, Pieces, faces_of
+from tomolith.measure.quantities.components import (
+    Block,
+    Connected,
+    Pieces,
+    faces_of,
+    filled_part,
+)
 from tomolith.measure.refine.effects import Changes
 
 Bytes = npt.NDArray[np.uint8]
@@ -147,7 +153,9 @@ def _label(rule: PieceRule, labels: Bytes, place: Place) -> tuple[npt.NDArray[np
     mask = rule.mask(labels[place.core])
     pieces = np.zeros(mask.shape, np.int32)
     structure = ndimage.generate_binary_structure(3, 3 if rule.diagonal else 1)
-    n = ndimage.label(mask, structure, output=pieces)
+    part, n = filled_part(mask), 0
+    if part is not None:
+        n = ndimage.label(mask[part], structure, output=pieces[part])
     sizes = np.bincount(pieces.ravel(), minlength=n + 1).astype(np.int64)
     counts = rule.count(labels, pieces, sizes, place)
     return pieces, np.concatenate([sizes[:, None], counts], axis=1)
