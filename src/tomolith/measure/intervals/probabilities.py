@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +13,14 @@ from tomolith.measure.intervals.held_out_units import Floats, Sums, Units
 from tomolith.measure.reliability import ClassShares
 
 Counts = npt.NDArray[np.int64]
+Deviations = npt.NDArray[np.int32]
 FULL = 255
 SIDE_VOX = 64  # of the boxes read; whole blocks and whole lags fit into it
+_MOST_BOXES = 256  # in which the correlation is looked for, spread evenly over the scan
 BLOCK_SIDES = (1, 2, 4, 8, 16, 32, 64)
 _DEVIATION = np.rint(  # of one voxel, sqrt(p (1 - p)), 255 for 1
     FULL * np.sqrt(np.arange(FULL + 1) / FULL * (1 - np.arange(FULL + 1) / FULL))
-).astype(np.int64)
+).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ def expected_voxels(shares: ClassShares, grid: Grid) -> ExpectedVoxels:
     Voxels of one doubtful place are wrong together. Deviations sqrt(p (1 - p)) are therefore added
     first within cubes, as if each cube were right or wrong as a whole, and squared then; cubes are
     independent of each other. How large the cubes must be is told by the deviations themselves: by
-    their integral range, the area below their autocorrelation along the axes.
+    their integral range, the area below their autocorrelation along the axes. Of large scans both
+    are drawn from 256 boxes of 64³ voxels, spread evenly.
 
     Parameters
     ----------
@@ -88,51 +90,63 @@ def expected_voxels(shares: ClassShares, grid: Grid) -> ExpectedVoxels:
     ([32.1, 32.1], [16.0, 16.0])
     """
     k = shares.shape[0]
-    sums: Counts = np.zeros((2, k), np.int64)
+    bins: Counts = np.zeros((k, FULL + 1), np.int64)
+    sampled: Counts = np.zeros((k, FULL + 1), np.int64)
     blocks: Counts = np.zeros((len(BLOCK_SIDES), k), np.int64)
     lags: Counts = np.zeros((len(BLOCK_SIDES) + 1, 5, k), np.int64)
-    for box in _boxes(grid):
+    boxes = _boxes(grid)
+    every = -(-len(boxes) // _MOST_BOXES)
+    for i, box in enumerate(boxes):
         for c in range(k):
             p = np.asarray(shares[(slice(c, c + 1), *box.slices)])[0]
-            values = p.astype(np.int64)
-            sums[:, c] += values.sum(), (values * (FULL - values)).sum()
-            deviation = _DEVIATION[p]
-            if deviation.any():
-                blocks[:, c] += [_block_squares(deviation, side) for side in BLOCK_SIDES]
-                lags[:, :, c] += [_lag_sums(deviation, lag) for lag in (0, *BLOCK_SIDES)]
+            here = np.bincount(p.ravel(), minlength=FULL + 1)
+            bins[c] += here
+            if i % every == 0 and here[1:FULL].any():
+                sampled[c] += here
+                blocks[:, c] += [_block_squares(_DEVIATION[p], side) for side in BLOCK_SIDES]
+                lags[:, :, c] += [_lag_sums(_DEVIATION[p], lag) for lag in (0, *BLOCK_SIDES)]
+    values = np.arange(FULL + 1)
+    spread = values * (FULL - values)
+    doubt = bins @ spread / FULL**2
+    seen = sampled @ spread / FULL**2
+    # what the sample shows of cubes holds for the rest in proportion to its doubt; of a class that
+    # it does not show, each cube is right or wrong as a whole
+    cubes = np.array(BLOCK_SIDES, np.float64)[:, None] ** 3
+    known = blocks / FULL**2 / np.maximum(seen, 1e-9)
+    ranges = np.array([_integral_range(lags[:, :, c]) for c in range(k)])
     return ExpectedVoxels(
-        sums[0] / FULL,
-        sums[1] / FULL**2,
+        bins @ values / FULL,
+        doubt,
         BLOCK_SIDES,
-        blocks / FULL**2,
-        np.array([_integral_range(lags[:, :, c]) for c in range(k)]),
+        np.where(seen > 0, known, cubes) * doubt,
+        np.where(seen > 0, ranges, BLOCK_SIDES[-1]),
     )
 
 
-def _boxes(grid: Grid) -> Iterator[Box]:
+def _boxes(grid: Grid) -> list[Box]:
     depth = 1 if grid.sections else SIDE_VOX
-    yield from grid.box.tiles((depth, SIDE_VOX, SIDE_VOX))
+    return list(grid.box.tiles((depth, SIDE_VOX, SIDE_VOX)))
 
 
-def _block_squares(deviation: Counts, side: int) -> int:
+def _block_squares(deviation: Deviations, side: int) -> int:
     """Return the sum over cubes of the squared sum of deviations; the last cubes may be cut."""
     for axis in range(3):
         starts = np.arange(0, deviation.shape[axis], side)
         deviation = np.add.reduceat(deviation, starts, axis=axis)
-    return int((deviation**2).sum())
+    return int((deviation.astype(np.int64) ** 2).sum())
 
 
-def _lag_sums(deviation: Counts, lag: int) -> list[int]:
+def _lag_sums(deviation: Deviations, lag: int) -> list[int]:
     """Return sums of xy, x², y², x + y, and pairs, of voxels ``lag`` apart along any axis."""
     total = [0, 0, 0, 0, 0]
     for axis in range(3):
-        n = deviation.shape[axis]
-        if n <= lag:
+        across = np.moveaxis(deviation, axis, 0)
+        if len(across) <= lag:
             continue
-        x = deviation.take(np.arange(n - lag), axis=axis)
-        y = deviation.take(np.arange(lag, n), axis=axis)
-        here = (x * y).sum(), (x * x).sum(), (y * y).sum(), x.sum() + y.sum(), x.size
-        total = [a + int(b) for a, b in zip(total, here, strict=True)]
+        x, y = across[: len(across) - lag], across[lag:]
+        products = (x * y, x * x, y * y, x + y)
+        here = [int(product.sum(dtype=np.int64)) for product in products]
+        total = [a + b for a, b in zip(total, [*here, x.size], strict=True)]
     return total
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tomolith.core import Grid
+from tomolith.measure.intervals import probabilities
 from tomolith.measure.intervals.held_out_units import Unit, Units
 from tomolith.measure.intervals.probabilities import (
     BLOCK_SIDES,
@@ -46,6 +47,19 @@ def test_the_interval_covers_draws_of_a_correlated_truth() -> None:
     assert 0.93 <= covered <= 0.99
     independent = 1.96 * np.sqrt(expected_voxels(shares, GRID).doubt[1])
     assert half[1] > 15 * independent
+
+
+def test_of_large_scans_cubes_are_drawn_from_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = cubes(4)
+    whole = expected_voxels(shares, GRID)
+    monkeypatch.setattr(probabilities, "_MOST_BOXES", 1)
+    sample = expected_voxels(shares, GRID)  # of the first of two boxes
+    assert sample.expected.tolist() == whole.expected.tolist()
+    assert sample.doubt.tolist() == whole.doubt.tolist()
+    assert sample.variance == pytest.approx(whole.variance, rel=0.2)
+    shares[:, :, :, :64] = np.array([255, 0], np.uint8)[:, None, None, None]
+    unseen = expected_voxels(shares, GRID)  # the box that is looked at has no doubt
+    assert unseen.variance == pytest.approx(unseen.doubt * 64**3)
 
 
 def test_sure_probabilities_have_no_width() -> None:
