@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tomolith.core import ClassSchema
 from tomolith.measure.quantities.base import Counts, Quantity, Region
-from tomolith.measure.quantities.changes import changes, summed
+from tomolith.measure.quantities.changes import changes
 from tomolith.measure.quantities.frame import Frame, PlanKey
 
 Columns = npt.NDArray[np.int32]
@@ -46,24 +46,30 @@ def first_high_inside(region: Region, frame: Frame) -> Columns:
 
 
 def _column_counts(region: Region, frame: Frame) -> dict[int, Columns]:
-    """Return the counts of each label value: where its stretches end less where they begin."""
+    """Return the counts of each label value: where its stretches end less where they begin.
+
+    Each column is cut at the plane, so that what crosses it ends there, and begins anew.
+    """
     found, first_high = changes(region, frame.axis), first_high_inside(region, frame)
-    values, n = found.present(), first_high.size
-    rank = np.zeros(256, np.int64)
+    plane, n, values = first_high.ravel(), first_high.size, found.present()
+    rank = np.zeros(256, np.intp)
     rank[values] = np.arange(len(values)) * n  # of each value, where its columns begin
-    below, total = np.zeros((2, len(values) * n), np.int64)
+    n_side = len(values) * n
+    sums = np.zeros(2 * n_side)  # of whole numbers: exact
     for part in found.parts():
-        at_most = np.minimum(part.position, first_high.ravel()[part.column])
-        for labels, sign in ((part.before, 1), (part.after, -1)):
-            keys = rank[labels] + part.column
-            below += sign * summed(keys, at_most, len(below))
-            total += sign * summed(keys, part.position, len(total))
-    ends = rank[found.last.ravel()] + np.arange(n)
-    below[ends] += first_high.ravel()
-    total[ends] += found.length
-    counts = np.stack([below, total - below]).astype(np.int32)
-    counts = counts.reshape(2, len(values), *first_high.shape)
-    return {int(v): counts[:, i].copy() for i, v in enumerate(values)}
+        place = part.column + n_side * (part.position > plane[part.column])
+        sums += np.bincount(place + rank[part.before], part.position, 2 * n_side)
+        sums -= np.bincount(place + rank[part.after], part.position, 2 * n_side)
+    u, v = np.ogrid[: first_high.shape[0], : first_high.shape[1]]
+    crossing = frame.across(region.core_labels)[u, np.minimum(first_high, found.length - 1), v]
+    for labels, at, side in (
+        (crossing, plane, 0),
+        (crossing, -plane, 1),
+        (found.last, found.length, 1),
+    ):
+        sums[side * n_side + rank[labels.ravel()] + np.arange(n)] += at
+    counts = sums.astype(np.int32).reshape(2, len(values), *first_high.shape)
+    return {int(value): counts[:, i].copy() for i, value in enumerate(values)}
 
 
 def assemble(
