@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-# Modules of this package with a function ``run(*, quick: bool) -> Result``.
+from benchmarks.common import Result
+
+# Modules of this package with a function ``run(*, quick: bool) -> Result``; some also take
+# ``minutes``, ``threads`` and ``work``, for a shortened run that can be stopped and goes on.
 BENCHMARKS = (
     "predict_vs_monai",
     "latency",
@@ -15,10 +21,20 @@ BENCHMARKS = (
     "phantom_baselines",
     "phantom_stream",
     "faraday",
+    "measure_truth",
     "full_route",
     "nmc_cathode",
     "nanoxct_pores",
     "examples_other_scan",
+    "volume_intervals",
+    "table1_binary",
+    "weak_supervision",
+    "table2_matphase",
+    "table2_nmc",
+    "table3_operando",
+    "real_sets",
+    "ablations",
+    "out_of_distribution",
 )
 
 
@@ -28,6 +44,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="which ones; all if left out")
     parser.add_argument("--list", action="store_true", help="name them and stop")
     parser.add_argument("--quick", action="store_true", help="small inputs, nothing is written")
+    parser.add_argument("--minutes", type=float, help="shortened: so long for each network")
+    parser.add_argument("--threads", type=int, help="of the networks; all cores if left out")
+    parser.add_argument("--work", type=Path, help="folder to keep what is done in, to go on from")
     given = parser.parse_args()
     unknown = sorted(set(given.names) - set(BENCHMARKS))
     if unknown:
@@ -38,13 +57,33 @@ def main() -> None:
             print(f"{name:<20} {(module.__doc__ or '').splitlines()[0]}")
         return
     for name in given.names or BENCHMARKS:
-        result = importlib.import_module(f"benchmarks.{name}").run(quick=given.quick)
+        module = importlib.import_module(f"benchmarks.{name}")
+        result = module.run(quick=given.quick, **_options(parser, module, given))
         print(result.text(name))
         if not given.quick:
-            path = Path(__file__).resolve().parents[1] / "docs" / "results" / f"{name}.md"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(result.text(name))
-            print(f"written: {path}")
+            _write(result, name)
+
+
+def _options(
+    parser: argparse.ArgumentParser, module: ModuleType, given: argparse.Namespace
+) -> dict[str, Any]:
+    """Return the options that are given, and refuse those that the benchmark does not know."""
+    options = {key: getattr(given, key) for key in ("minutes", "threads", "work")}
+    found = {key: value for key, value in options.items() if value is not None}
+    unknown = sorted(set(found) - set(inspect.signature(module.run).parameters))
+    if unknown:
+        parser.error(f"{module.__name__} has no --{unknown[0]}")
+    return found
+
+
+def _write(result: Result, name: str) -> None:
+    folder = Path(__file__).resolve().parents[1] / "docs" / "results"
+    images = folder / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    for file, _, png in result.pictures:
+        (images / file).write_bytes(png)
+    (folder / f"{name}.md").write_text(result.text(name))
+    print(f"written: {folder / name}.md")
 
 
 if __name__ == "__main__":

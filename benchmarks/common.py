@@ -22,19 +22,29 @@ LIBRARIES = ("torch", "openvino", "monai", "zarr", "numpy", "algotom", "numba")
 
 @dataclass(frozen=True)
 class Result:
-    """A benchmark's page: what was done, tables, and what they say."""
+    """A benchmark's page: what was done, tables, what they say, and pictures.
+
+    ``arguments`` stood behind the benchmark's name on the command line. A picture is a file name,
+    what it shows, and its PNG bytes; it is written to ``docs/results/images``. ``circumstances``
+    are rows that are added to how it was measured.
+    """
 
     title: str
     what: str
     tables: Sequence[str]
     notes: Sequence[str] = field(default_factory=tuple)
+    arguments: str = ""
+    pictures: Sequence[tuple[str, str, bytes]] = field(default_factory=tuple)
+    circumstances: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
     def text(self, name: str) -> str:
         """Return the page as Markdown, with the command, commit and machine."""
         parts = [f"# {self.title}", self.what, *self.tables]
         if self.notes:
             parts.append("\n".join(f"- {note}" for note in self.notes))
-        parts.append(f"## How it was measured\n\n{circumstances(name)}")
+        parts += [f"![{alt}](images/{file})\n\n*{alt}.*" for file, alt, _ in self.pictures]
+        command = f"{name} {self.arguments}".strip()
+        parts.append(f"## How it was measured\n\n{circumstances(command, self.circumstances)}")
         return "\n\n".join(parts) + "\n"
 
 
@@ -44,15 +54,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def circumstances(name: str) -> str:
+def circumstances(name: str, more: Sequence[tuple[str, str]] = ()) -> str:
     """Return command, commit, machine, libraries and date; no host names, no paths."""
     libraries = ", ".join(f"{library} {_version(library)}" for library in LIBRARIES)
     rows = [
         ("command", f"`python -m benchmarks {name}`"),
-        ("commit", _commit()),
+        ("commit", commit()),
         ("machine", f"{_cpu()}, {usable_cores()} cores used, {_ram_gib():.0f} GiB RAM"),
         ("system", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"),
         ("libraries", libraries),
+        *more,
         ("date", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
     ]
     return table(("", ""), rows)
@@ -82,7 +93,8 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Return the commit of this checkout, and whether files differ from it."""
     changed = _git("status", "--porcelain", "--", "../src", ".")
     return (_git("rev-parse", "--short=12", "HEAD") or "unknown") + (
         " (with changes)" if changed else ""

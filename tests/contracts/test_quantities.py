@@ -46,11 +46,14 @@ def test_has_a_summary() -> None:
         assert len(QUANTITIES.summary(name)) > 20
 
 
-def test_blocks_merged_in_any_order_equal_the_whole(kind: type[Quantity], frame: Frame) -> None:
+@pytest.mark.parametrize("tile", [(2, 3, 5), (6, 7, 3), (1, 7, 8), (3, 2, 2)])
+def test_blocks_merged_in_any_order_equal_the_whole(
+    kind: type[Quantity], frame: Frame, tile: tuple[int, int, int]
+) -> None:
     whole = kind(SCHEMA, frame)
     whole.update(region(whole, GRID.box))
     parts = []
-    for core in reversed(list(GRID.box.tiles((2, 3, 5)))):
+    for core in reversed(list(GRID.box.tiles(tile))):
         parts.append(kind(SCHEMA, frame))
         parts[-1].update(region(parts[-1], core))
     for part in parts[1:]:

@@ -173,11 +173,35 @@ def test_labels_are_those_of_predict(study):
     scan = study.scan("cell0-t12")
     bundle = ModelBundle.load(study.root / "models" / "unet-s0")
     settings = study.recipe.compare.predict
+    settings = settings.model_copy(update={"probabilities": True})
     whole = np.asarray(predict(scan, bundle, settings, name="check").volume.array[:])
     found = np.asarray(scan.labels("compare-unet-s0").volume.array[:])
     known = found != 255
     assert known.any()
     np.testing.assert_array_equal(found[known], whole[known])
+    expected = np.asarray(scan.extra("probabilities/check")[:])
+    shares = np.asarray(scan.extra("probabilities/compare-unet-s0")[:])
+    np.testing.assert_array_equal(shares[:, known], expected[:, known])
+    assert not shares[:, ~known].any()
+
+
+def test_probabilities_give_a_calibration_error_and_a_diagram(study):
+    table = pd.read_parquet(study.measurements / "compare.parquet")
+    errors = table[(table["quantity"] == "ece") & (table["seed"] == "all")]
+    errors = errors.set_index("system")["value"]
+    assert set(errors.index) == {"unet", "wide", "both", "forest"}  # thresholds have none
+    assert errors.between(0, 1).all()
+    row = json.loads((study.root / "models/forest-s0/compare.json").read_text())
+    counted = sum(row["reliability"]["n_pixels"])
+    assert counted == sum(sum(line) for line in row["confusion"]["counts"])
+    assert (study.measurements / "compare" / "comparison-reliability.png").exists()
+    scan = study.scan("cell0-t12")
+    labels = np.asarray(scan.labels("compare-forest-s0").volume.array[:])
+    shares = np.asarray(scan.extra("probabilities/compare-forest-s0")[:])
+    known = labels != 255
+    sure = np.sort(shares[:, known], axis=0)
+    clear = sure[-1] > sure[-2]
+    np.testing.assert_array_equal(shares[:, known].argmax(0)[clear], labels[known][clear])
 
 
 def test_a_classical_method_is_fitted_anew_where_it_is_timed(study, tmp_path):

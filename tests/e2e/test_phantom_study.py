@@ -67,6 +67,13 @@ def test_shares_of_each_scan_add_up(study):
     assert (shares - 100).abs().max() < 1e-6
 
 
+def test_volumes_have_intervals_that_say_what_they_mean(study):
+    table = pd.read_parquet(study / "measurements/quantities.parquet")
+    volumes = table[table["quantity"] == "volume"]
+    assert (volumes["low"] < volumes["high"]).all()
+    assert volumes["method"].str.contains("; 95 %: .*half-voxel boundary shift$").all()
+
+
 def test_second_run_does_nothing(study):
     before = {p: p.stat().st_mtime_ns for p in study.rglob("*") if p.is_file()}
     done = tomolith("run", study / "recipe.yaml")

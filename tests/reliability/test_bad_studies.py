@@ -211,9 +211,13 @@ def test_a_full_disk_is_said_and_the_old_result_stays(
     assert contents(after) == before
 
 
-@pytest.mark.parametrize(("step", "made"), [("measure", "measurements"), ("report", "report")])
-def test_a_table_or_page_that_cannot_be_written_leaves_the_old_one(tmp_path, step, made):
+@pytest.mark.parametrize(
+    ("step", "made", "first"),
+    [("measure", "measurements", ".tomolith/plans-"), ("report", "report", "report")],
+)
+def test_a_table_or_page_that_cannot_be_written_leaves_the_old_one(tmp_path, step, made, first):
     path, before = done_study(tmp_path, made)
     limit = ("sh", "-c", 'ulimit -f 2; exec "$@"', "sh")  # one or two KiB
-    refused(run(step, path, before=limit), {3}, "larger than allowed", made)
+    refused(run(step, path, before=limit), {3}, "larger than allowed", first)
+    assert not list(path.parent.glob(".tomolith/plans-*"))
     assert contents(path.parent / made) == before

@@ -162,6 +162,7 @@ def test_two_processes_do_not_write_the_same_labels(tmp_path):
     scan = small_scan(tmp_path)
     first = start(tmp_path, pause_s=0.1)
     wait_for_marks(tmp_path, 1, first)
+    first.send_signal(signal.SIGSTOP)  # holds its lock, however slowly the second one starts
     second = start(tmp_path)
     assert second.wait(timeout=120) == 3
     message = second.stderr.read()

@@ -85,8 +85,9 @@ def _n_epochs(folder: Path) -> int:
 
 
 def _log(folder: Path) -> list[str]:
-    """Return the rows without their seconds."""
+    """Return the rows without their seconds, the last but one column."""
     path = folder / "log.csv"
     if not path.exists():
         return []
-    return [line.rsplit(",", 1)[0] for line in path.read_text().splitlines()[1:]]
+    rows = [line.split(",") for line in path.read_text().splitlines()[1:]]
+    return [",".join(row[:-2] + row[-1:]) for row in rows]

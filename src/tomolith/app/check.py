@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tomolith.app.steps import STEPS
 from tomolith.app.steps.base import out_of_date
+from tomolith.app.steps.compare import planned_bytes
 from tomolith.app.study import Study
 
 
@@ -34,9 +35,10 @@ def check_study(study: Study) -> Iterator[str]:
 def _disk(study: Study) -> str:
     """Return the disk space that the scans and all made from them need, before compression."""
     pyramid = 4 / 3
-    needed = sum(
-        scan.grid.n_voxels * (scan.dtype.itemsize + _made_bytes(study)) * pyramid
-        for scan in study.planned_scans().values()
+    compared = planned_bytes(study) if study.recipe.compare else {}
+    needed = pyramid * sum(
+        scan.grid.n_voxels * (scan.dtype.itemsize + _made_bytes(study)) + compared.get(scan_id, 0)
+        for scan_id, scan in study.planned_scans().items()
     )
     free = study.free_bytes()
     line = f"disk      at most {needed / 2**30:.2f} GiB needed, {free / 2**30:.1f} GiB free"
@@ -49,6 +51,8 @@ def _made_bytes(study: Study) -> int:
     n_bytes = 2  # truth, and hand labels or invalid voxels
     if recipe.evaluate:
         n_bytes += len(recipe.evaluate.baselines)
+    if recipe.refine:
+        n_bytes += 2 + 2  # likewise, and what two of its passes hand on
     if recipe.predict:
         predict = recipe.predict
         n_extra = len(study.schema) * predict.probabilities

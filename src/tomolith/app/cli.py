@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from tomolith.app.study import Study
 
 # Written out, not taken from STEPS, so that --help imports no room; a test holds them equal.
 STEP_SUMMARIES = {
@@ -20,8 +23,10 @@ STEP_SUMMARIES = {
     "train": "Train a network on the labelled slices.",
     "ensemble": "Average trained models into one.",
     "predict": "Segment whole scans, out of core.",
+    "refine": "Mend label maps by what is known of the cell.",
     "evaluate": "Score predictions against labels on held-out slices.",
     "measure": "Turn labels into numbers.",
+    "verdict": "Hold the rules of the recipe against the measured numbers.",
     "compare": "Train several systems and compare them on held-out slices.",
     "report": "Write the report, one HTML file.",
 }
@@ -107,6 +112,18 @@ def run(
     if page.exists() and until in (None, "report"):
         say("")
         typer.echo(f"report: {page}")
+    _exit_as_judged(study, until)
+
+
+def _exit_as_judged(study: Study, until: str | None) -> None:
+    """Exit with 6 or 7 where the verdict is fail or undecided; all results are written by then."""
+    from tomolith.app.steps.verdict import verdict_exit_code
+
+    steps = study.recipe.active_steps
+    if until is not None:
+        steps = steps[: steps.index(until) + 1]
+    if "verdict" in steps:
+        raise typer.Exit(verdict_exit_code(study))
 
 
 def _require_step(name: str, active: tuple[str, ...]) -> None:
@@ -152,7 +169,10 @@ def _add_step_command(step: str, summary: str) -> None:
         from tomolith.app.run import run_one
         from tomolith.app.study import Study
 
-        run_one(Study.load(recipe, set_ or ()), step, say=say)
+        study = Study.load(recipe, set_ or ())
+        run_one(study, step, say=say)
+        if step == "verdict":
+            _exit_as_judged(study, step)
 
     app.command(step, help=summary)(command)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tomolith.app.recipe_file import apply_overrides, expand_path, load_yaml
 from tomolith.config import Settings, parse_settings
@@ -15,8 +15,11 @@ from tomolith.errors import InputError, RecipeError
 from tomolith.learn.comparison.settings import CompareSettings
 from tomolith.learn.ensemble_settings import EnsembleSettings
 from tomolith.learn.settings import PredictSettings, TrainSettings
+from tomolith.measure.electrochemistry.settings import CyclerSettings
 from tomolith.measure.evaluate import EvaluateSettings
 from tomolith.measure.quantify import MeasureSettings
+from tomolith.measure.refine.settings import RefineSettings
+from tomolith.measure.verdict import VerdictSettings
 from tomolith.phantom.cathode_settings import CathodeSettings
 from tomolith.phantom.settings import PhantomSettings, by_preset
 from tomolith.prepare.import_scan import ImportSettings
@@ -39,6 +42,15 @@ class TrainSection(TrainSettings):
         None, description="Scans to train on; all scans that carry the labels if left out."
     )
     labels: str = Field("truth", description="Name of the label map to learn from.")
+    unlabelled_scans: tuple[str, ...] = Field(
+        (), description="Scans that 'unlabelled' learns from beside these; of them only the image."
+    )
+
+    @model_validator(mode="after")
+    def _unlabelled_is_on(self) -> TrainSection:
+        if self.unlabelled_scans and self.unlabelled.method == "none":
+            raise ValueError("'unlabelled_scans' need a method: 'unlabelled: mean_teacher'")
+        return self
 
 
 class EnsembleSection(EnsembleSettings):
@@ -59,16 +71,52 @@ class PredictSection(PredictSettings):
     labels: str = Field("prediction", description="Name under which the label map is stored.")
 
 
+class RefineSection(RefineSettings):
+    """Section ``refine``: the operations, and which label maps are refined."""
+
+    source: str | None = Field(
+        None, description="Name of the label map to refine; the predicted one if left out."
+    )
+    labels: str = Field("refined", description="Name under which the refined one is stored.")
+    scans: tuple[str, ...] | None = Field(
+        None, description="Scans to refine; all that are predicted if left out."
+    )
+    series: tuple[tuple[str, ...], ...] | None = Field(
+        None,
+        description="The scans of each cell, in the order in which they were taken; if left out "
+        "all are of one cell, and simulated ones of theirs.",
+    )
+
+
 class EvaluateSection(EvaluateSettings):
     """Section ``evaluate``: the metrics, and which label maps are compared."""
 
     truth: str = Field("truth", description="Name of the label map that is right.")
+    refined: bool = Field(True, description="Also score the refined predictions, if there are.")
 
 
 class MeasureSection(MeasureSettings):
     """Section ``measure``: the quantities, and which label maps are measured."""
 
-    labels: str = Field("prediction", description="Name of the label map to measure.")
+    labels: str = Field(
+        "prediction",
+        description="Name of the label map to measure; the refined one where there is `refine`.",
+    )
+    series: tuple[str, ...] | None = Field(
+        None,
+        description="Scans of one cell in the order of time; all that are measured if left out, "
+        "none for `[]`.",
+    )
+    cycler: CyclerSettings | None = Field(
+        None, description="The cycler's file, and how its rests belong to the scans of the series."
+    )
+    maps: bool = Field(True, description="Write plan maps of every scan, as TIFF.")
+
+    @model_validator(mode="after")
+    def _cycler_has_a_series(self) -> MeasureSection:
+        if self.cycler is not None and self.series == ():
+            raise ValueError("'cycler' needs scans to compare with, and 'series' is []")
+        return self
 
 
 class CompareSection(CompareSettings):
@@ -110,10 +158,21 @@ class Recipe(Settings):
     train: TrainSection | None = None
     ensemble: EnsembleSection | None = None
     predict: PredictSection | None = None
+    refine: RefineSection | None = None
     evaluate: EvaluateSection | None = None
     measure: MeasureSection | None = None
+    verdict: VerdictSettings | None = None
     compare: CompareSection | None = None
     report: ReportSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _measure_what_is_refined(cls, values: Any) -> Any:
+        sections = values if isinstance(values, dict) else {}
+        refine, measure = sections.get("refine"), sections.get("measure")
+        if not isinstance(refine, dict) or not isinstance(measure, dict) or "labels" in measure:
+            return values
+        return {**values, "measure": {"labels": refine.get("labels", "refined"), **measure}}
 
     @field_validator("name")
     @classmethod
@@ -186,6 +245,10 @@ def _expand_paths(values: dict[str, Any], folder: Path) -> None:
         for holder in (entry, labels):
             if isinstance(holder, dict) and isinstance(holder.get("path"), str):
                 holder["path"] = expand_path(holder["path"], folder)
+    measure = values.get("measure")
+    cycler = measure.get("cycler") if isinstance(measure, dict) else None
+    if isinstance(cycler, dict) and isinstance(cycler.get("path"), str):
+        cycler["path"] = expand_path(cycler["path"], folder)
     ensemble = values.get("ensemble")
     if isinstance(ensemble, dict) and isinstance(ensemble.get("members"), list):
         ensemble["members"] = [
@@ -210,7 +273,12 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise RecipeError(
             "'evaluate' has no predictions to score", where=path, mend="add 'predict:'"
         )
+    if recipe.verdict and not recipe.measure:
+        raise RecipeError(
+            "'verdict' has no measurements to judge", where=path, mend="add 'measure:'"
+        )
     _check_ensemble(recipe, path)
+    _check_refined_name(recipe, path)
     if not recipe.predict:
         return
     _check_prediction_name(recipe, path)
@@ -247,6 +315,22 @@ def _check_ensemble(recipe: Recipe, path: Path) -> None:
             "'ensemble.search' needs validation slices, and there is no section 'train'",
             where=path,
             mend="add 'train:' with the split of the members, or give 'ensemble.weights'",
+        )
+
+
+def _check_refined_name(recipe: Recipe, path: Path) -> None:
+    """Refuse to write refined labels over those that something else made."""
+    if recipe.refine is None:
+        return
+    taken = {"truth", "hand", "otsu"} | ({recipe.refine.source} if recipe.refine.source else set())
+    taken |= {recipe.train.labels} if recipe.train else set()
+    taken |= {recipe.evaluate.truth} if recipe.evaluate else set()
+    taken |= {recipe.predict.labels if recipe.predict else "prediction"}
+    if recipe.refine.labels in taken:
+        raise RecipeError(
+            f"'refine.labels' is '{recipe.refine.labels}', and would replace these labels",
+            expected=f"a name other than {', '.join(sorted(taken))}",
+            where=path,
         )
 
 

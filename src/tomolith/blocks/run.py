@@ -18,7 +18,7 @@ Outcome = tuple[Block, Exception | None]
 
 def run_blocks(
     blocks: Sequence[Block],
-    work: Callable[[Block], None],
+    work: Callable[[Block], str | None],
     *,
     executor: Executor = "serial",
     workers: int = 1,
@@ -28,9 +28,10 @@ def run_blocks(
     """Do ``work`` on every block that has no done mark yet.
 
     ``work`` must return only after what it wrote is synced to the disk: the done
-    mark follows at once. With ``"threads"`` at most ``workers`` blocks are in flight,
-    so that one can be read or written beside another being computed. On Ctrl-C the
-    blocks in flight are finished and marked; no new one begins.
+    mark follows at once, with the text that ``work`` returned, if any, as its detail.
+    With ``"threads"`` at most ``workers`` blocks are in flight, so that one can be read
+    or written beside another being computed. On Ctrl-C the blocks in flight are finished
+    and marked; no new one begins.
 
     A block that fails does not stop the others, except when the machine is the
     reason (:class:`~tomolith.errors.ResourceError`: disk full, not permitted): then
@@ -60,8 +61,7 @@ def run_blocks(
 
     def attempt(block: Block) -> Outcome:
         try:
-            work(block)
-            marks.done(block.name, str(block))
+            marks.done(block.name, work(block) or str(block))
         except Exception as error:  # named and raised at the end
             return block, error
         return block, None

@@ -13,7 +13,7 @@ from tomolith.core.lithium import (
     thickness_to_charge_mah_cm2,
     volume_to_charge_mah,
 )
-from tomolith.core.measurement import Measurement
+from tomolith.core.measurement import Interval, Measurement
 from tomolith.core.provenance import Provenance
 from tomolith.core.schema import PRESETS, ClassSchema, LabelClass
 from tomolith.core.volume import ArrayLike, Volume
@@ -26,6 +26,7 @@ __all__ = [
     "CyclerRecord",
     "Grid",
     "IntensityStats",
+    "Interval",
     "LabelClass",
     "LabelMap",
     "Measurement",

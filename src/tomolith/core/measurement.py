@@ -1,10 +1,52 @@
-"""A number with its unit, its region and where it comes from."""
+"""A number with its unit, its interval, its region and where it comes from."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from tomolith.core.provenance import Provenance
+from tomolith.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The 95 % interval of a number, in the number's unit.
+
+    Parameters
+    ----------
+    low, high
+        Its ends; finite, ``low`` not above ``high``. They need not lie alike around the number,
+        nor hold it: a corrected interval says that the number is biased.
+    method
+        In words, what was thought to be uncertain: ``"half-voxel boundary shift"``.
+
+    Raises
+    ------
+    InputError
+        An end is not finite, or the ends are swapped.
+
+    Examples
+    --------
+    >>> Interval(8.0, 12.0, "half-voxel boundary shift").half_width
+    2.0
+    """
+
+    low: float
+    high: float
+    method: str
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
+            raise InputError(
+                f"an interval from {self.low} to {self.high}",
+                expected="finite ends, the lower one first",
+            )
+
+    @property
+    def half_width(self) -> float:
+        """Half of the width."""
+        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +64,12 @@ class Measurement:
         Unit as a string (``"um3"``, ``"1"``, ``"percent"``, ``"voxels"``).
     region
         What it was measured on: the scan, and the class after a slash.
-    uncertainty
-        Half width of the 95 % interval in the same unit; ``None`` where no
-        uncertainty was estimated.
+    interval
+        The 95 % interval and what it means; ``None`` where none was estimated.
     provenance
         What made it.
+    method
+        In words, how it was found, or why it could not be; empty for what was counted in voxels.
 
     Examples
     --------
@@ -38,5 +81,6 @@ class Measurement:
     value: float | int | None
     unit: str
     region: str = ""
-    uncertainty: float | None = None
+    interval: Interval | None = None
     provenance: Provenance = field(default_factory=lambda: Provenance("unknown"))
+    method: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -121,6 +122,43 @@ def slabs(ranges: Iterable[SliceRange], shapes: Mapping[str, Triple]) -> dict[st
 Place = tuple[str, int]
 
 
+def free_slices(
+    scans: Sequence[LabelledScan], parts: Split, *, n_slices: Mapping[str, int], gap: int
+) -> list[Place]:
+    """Return the slices whose images may be learnt from, whether they have labels or not.
+
+    Slices that validate or test, and their neighbours up to ``gap``, are left out; so are all
+    slices of a scan whose labels only validate or test.
+
+    Parameters
+    ----------
+    scans
+        All scans, also those without any label.
+    parts
+        How the labelled slices are divided.
+    n_slices
+        Slices of each scan, by its id.
+    gap
+        As in :class:`SplitSettings`; sections have none.
+
+    Examples
+    --------
+    >>> scans = [LabelledScan("a", (1, 4)), LabelledScan("b", (0,)), LabelledScan("c", ())]
+    >>> parts = Split((SliceRange("a", 1, 2),), (SliceRange("a", 4, 5), SliceRange("b", 0, 1)))
+    >>> free_slices(scans, parts, n_slices={"a": 6, "b": 9, "c": 2}, gap=1)
+    [('a', 0), ('a', 1), ('a', 2), ('c', 0), ('c', 1)]
+    """
+    found: list[Place] = []
+    for scan in scans:
+        held = [r for r in (*parts.validation, *parts.test) if r.scan_id == scan.scan_id]
+        held_z = [z for r in held for z in range(r.z_start, r.z_stop)]
+        trains = any(r.scan_id == scan.scan_id for r in parts.train)
+        if trains or not scan.labelled_z:
+            free = _away(range(n_slices[scan.scan_id]), held_z, 0 if scan.sections else gap)
+            found += [(scan.scan_id, z) for z in free]
+    return found
+
+
 def split(scans: Sequence[LabelledScan], settings: SplitSettings) -> Split:
     """Divide the labelled slices of ``scans``; neighbours never fall into different parts.
 
@@ -161,6 +199,38 @@ def split(scans: Sequence[LabelledScan], settings: SplitSettings) -> Split:
         pool = _beside(scans, test, settings)
         validation = _drawn(pool, settings, settings.validation_frac, at_least_one_of=2, rng=rng)
     return _assemble(scans, settings, validation, test)
+
+
+def most_held_out(n_slices: Mapping[str, int], settings: SplitSettings) -> dict[str, int]:
+    """Return how many slices of each scan are kept for the test at most, whatever is labelled.
+
+    Parameters
+    ----------
+    n_slices
+        Slices of each scan, by its id.
+    settings
+        Of the split.
+
+    Examples
+    --------
+    >>> most_held_out({"a": 100, "b": 50}, SplitSettings(test=["a[9-11]"]))
+    {'a': 3, 'b': 0}
+    >>> most_held_out({"a": 95}, SplitSettings(test_frac=0.1))
+    {'a': 10}
+    """
+    if not settings.test:
+        return {scan_id: math.ceil(n * settings.test_frac) for scan_id, n in n_slices.items()}
+    held = dict.fromkeys(n_slices, 0)
+    for name in settings.test:
+        match = None if name in held else _PART.fullmatch(name)
+        scan_id = match["scan"] if match else name
+        if scan_id not in held:
+            continue
+        n = n_slices[scan_id]
+        if match and match["start"] is not None:
+            n = int(match["stop"] or match["start"]) - int(match["start"]) + 1
+        held[scan_id] = min(held[scan_id] + n, n_slices[scan_id])
+    return held
 
 
 def _beside(

@@ -63,6 +63,14 @@ def augment(
     >>> image.shape, target.shape
     (torch.Size([2, 1, 32, 32]), torch.Size([2, 32, 32]))
     """
+    image, target = move(image, target, settings, patch_px=patch_px, rng=rng)
+    return vary_grey(image, settings, rng), target
+
+
+def move(
+    image: Tensor, target: Tensor, settings: AugmentSettings, *, patch_px: int, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return patches moved by the affine maps of :func:`augment`, their grey values unvaried."""
     theta = _affine(len(image), image.shape[-1], settings, patch_px=patch_px, rng=rng)
     size = [len(image), 1, patch_px, patch_px]
     grid = functional.affine_grid(theta.to(image), size, align_corners=False)
@@ -73,7 +81,7 @@ def augment(
     moved = functional.grid_sample(
         (target[:, None] - IGNORE).float(), grid, mode="nearest", align_corners=False
     )
-    return _grey(image, settings, rng), moved[:, 0].round().long() + IGNORE
+    return image, moved[:, 0].round().long() + IGNORE
 
 
 def _uniform(n: int, low: float, high: float, rng: torch.Generator) -> Tensor:
@@ -111,7 +119,8 @@ def _log_uniform(n: int, bounds: tuple[float, float], rng: torch.Generator) -> T
     return _uniform(n, math.log(bounds[0]), math.log(bounds[1]), rng).exp()
 
 
-def _grey(image: Tensor, settings: AugmentSettings, rng: torch.Generator) -> Tensor:
+def vary_grey(image: Tensor, settings: AugmentSettings, rng: torch.Generator) -> Tensor:
+    """Return patches (B, C, H, W) with the grey values varied as :func:`augment` does."""
     n = len(image)
 
     def per_patch(values: Tensor) -> Tensor:

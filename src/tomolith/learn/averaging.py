@@ -39,12 +39,16 @@ class RunningAverage:
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
         """Take in the weights after optimiser step ``step`` (counted from 0)."""
-        share = 1.0 / (1 + min(self._steps, step / 9))
+        share = self._share(step)
         own, new = self.network.state_dict(), network.state_dict()
         names = [name for name in own if own[name].is_floating_point()]
         torch._foreach_lerp_([own[n] for n in names], [new[n] for n in names], share)
         for name in own.keys() - set(names):
             own[name].copy_(new[name])
+
+    def _share(self, step: int) -> float:
+        """Return the share of the new weights in the average after ``step``."""
+        return 1.0 / (1 + min(self._steps, step / 9))
 
     def weights(self) -> dict[str, Tensor]:
         """Return a copy of the averages."""

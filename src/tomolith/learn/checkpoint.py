@@ -24,6 +24,7 @@ class EpochRow:
     validation_iou: float
     lr: float
     seconds: float
+    unlabelled_loss: float | None = None
 
 
 @dataclass(slots=True)

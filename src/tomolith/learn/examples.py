@@ -71,6 +71,20 @@ class Example:
                 where=self.scan_id,
             )
 
+    @classmethod
+    def without_labels(
+        cls,
+        scan_id: str,
+        image: Volume,
+        schema: ClassSchema,
+        *,
+        stats: tuple[IntensityStats, ...],
+        invalid: ArrayLike | None = None,
+    ) -> Example:
+        """Return a scan of which nothing is labelled; its labels take no memory."""
+        array = np.broadcast_to(np.uint8(schema.unlabelled), image.grid.shape_zyx)
+        return cls(scan_id, image, LabelMap(Volume(array, image.grid), schema), stats, invalid)
+
     def read_labels(self, box: Box) -> npt.NDArray[Any]:
         """Return the label values of ``box``, unlabelled where the image is invalid."""
         values = self.labels.read(box)
@@ -205,6 +219,7 @@ class SliceCache:
     def __init__(self, examples: Sequence[Example], schema: ClassSchema, budget_bytes: int) -> None:
         self._examples = examples
         self._table = channel_table(schema)
+        self._free = np.where(np.arange(256) == schema.unlabelled, 0, IGNORE)
         self._budget_bytes = budget_bytes
         self._kept: OrderedDict[tuple[int, int], tuple[npt.NDArray[Any], npt.NDArray[Any]]]
         self._kept = OrderedDict()
@@ -234,9 +249,19 @@ class SliceCache:
         return pair
 
     def region(
-        self, example: int, z: int, *, corner_yx: tuple[int, int], side_px: int
+        self,
+        example: int,
+        z: int,
+        *,
+        corner_yx: tuple[int, int],
+        side_px: int,
+        unlabelled: bool = False,
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-        """Return a square of grey values and channels; outside: mirrored, and unlabelled."""
+        """Return a square of grey values and channels; outside: mirrored, and unlabelled.
+
+        With ``unlabelled``, 0 in place of the channels where the image is valid and nothing is
+        labelled, and ``IGNORE`` elsewhere.
+        """
         image, labels = self.read(example, z)
         pads, cut = [], []
         for start, size in zip(corner_yx, image.shape, strict=True):
@@ -244,7 +269,10 @@ class SliceCache:
             pads.append((low - start, start + side_px - high))
             cut.append(slice(low, high))
         grey = np.pad(image[tuple(cut)], pads, mode="symmetric")
-        channels = self._table[labels[tuple(cut)]]
+        channels = (self._free if unlabelled else self._table)[labels[tuple(cut)]]
+        invalid = self._examples[example].invalid
+        if unlabelled and invalid is not None:
+            channels[np.asarray(invalid[slice(z, z + 1), cut[0], cut[1]])[0] != 0] = IGNORE
         return grey, np.pad(channels, pads, constant_values=IGNORE)
 
 

@@ -41,6 +41,8 @@ class PatchSampler:
         Slices per epoch at most.
     seed
         Source of all randomness, with the epoch.
+    patch_px
+        Side of a patch: along an axis on which a slice is not longer, the patch takes it whole.
 
     Examples
     --------
@@ -59,12 +61,14 @@ class PatchSampler:
         balance: float = 0.0,
         n_slices: int | None = None,
         seed: int = 0,
+        patch_px: int = 0,
     ) -> None:
         self._slices = list(slices)
         self.n_patches = n_patches
         self._balance = balance
         self._n_slices = min(n_slices or len(slices), len(slices))
         self._seed = seed
+        self._patch_px = patch_px
 
     def epoch(self, epoch: int) -> list[Patch]:
         """Return the patches of one epoch, in random order."""
@@ -79,8 +83,9 @@ class PatchSampler:
             k = int(np.searchsorted(first, tile, side="right")) - 1
             n_x = slices[k].n_pixels.shape[1]
             corner = np.array(divmod(int(tile - first[k]), n_x)) * TILE_PX
-            last = np.array(slices[k].shape_yx) - 1
-            y, x = np.minimum(corner + rng.integers(0, TILE_PX, 2), last)
+            shape = np.array(slices[k].shape_yx)
+            drawn = np.minimum(corner + rng.integers(0, TILE_PX, 2), shape - 1)
+            y, x = np.where(shape <= self._patch_px, shape // 2, drawn)
             patches.append(Patch(slices[k].example, slices[k].z, (int(y), int(x))))
         return patches
 
@@ -101,13 +106,19 @@ def read_batches(
     normalisation: Normalisation,
     batch: int,
     side_px: int,
+    unlabelled: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield regions around patches: images (B, 1, side, side) and channels (B, side, side)."""
+    """Yield regions around patches: images (B, 1, side, side) and channels (B, side, side).
+
+    With ``unlabelled``, 0 in place of the channels where nothing is labelled, and -1 elsewhere.
+    """
     for start in range(0, len(patches), batch):
         images, targets = [], []
         for patch in patches[start : start + batch]:
             y, x = (centre - side_px // 2 for centre in patch.centre_yx)
-            grey, channels = cache.region(patch.example, patch.z, corner_yx=(y, x), side_px=side_px)
+            grey, channels = cache.region(
+                patch.example, patch.z, corner_yx=(y, x), side_px=side_px, unlabelled=unlabelled
+            )
             images.append(normalise_slice(grey, examples[patch.example], patch.z, normalisation))
             targets.append(channels)
         yield torch.from_numpy(np.stack(images)[:, None]), torch.from_numpy(np.stack(targets))

@@ -135,6 +135,70 @@ class AugmentSettings(Settings):
         return value
 
 
+class UnlabelledSettings(Settings):
+    """How training learns from what is not labelled: voxels, whole slices, whole scans.
+
+    In a recipe the name of a method is enough (``unlabelled: mean_teacher``).  Beside each batch
+    of labelled patches one of unlabelled patches is drawn, from all slices of the training scans
+    that neither validate nor test nor lie within the split's gap of such a slice.
+
+    Parameters
+    ----------
+    method
+        ``"pseudo_labels"``: what the network is confident of counts as labelled (Lee, ICML
+        workshop 2013; with the two views of FixMatch, Sohn et al., NeurIPS 2020).
+        ``"mean_teacher"``: the network shall say of a varied patch what an average of its earlier
+        weights says (Tarvainen and Valpola, NeurIPS 2017); that average is what is kept.
+    weight
+        Of the unlabelled loss beside the labelled one; ``None``: 1 for pseudo-labels, as in
+        FixMatch; 10 for the mean teacher, whose authors took 100 for the mean over ten classes
+        where this is a sum.
+    confidence
+        Least probability of a pseudo-label; FixMatch's.
+    ema
+        Share of its weights that the teacher keeps at each step at most: during the ramp, and
+        after it.
+    ramp_up_frac
+        Share of the training over which the weight rises from nearly 0.
+    batch
+        Unlabelled patches per step; ``None``: as many as labelled ones.
+    augment
+        How the grey values are varied that the network learns from; pseudo-labels and teacher see
+        them varied by ``train.augment``, which also moves both alike.
+
+    Examples
+    --------
+    >>> UnlabelledSettings.model_validate("mean_teacher").loss_weight
+    10.0
+    """
+
+    method: Literal["none", "pseudo_labels", "mean_teacher"] = "none"
+    weight: float | None = Field(None, gt=0)
+    confidence: float = Field(0.95, gt=0, lt=1)
+    ema: tuple[float, float] = (0.99, 0.999)
+    ramp_up_frac: float = Field(0.2, ge=0, le=1)
+    batch: int | None = Field(None, ge=1)
+    augment: AugmentSettings = AugmentSettings.model_validate("strong")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_method(cls, value: Any) -> Any:
+        return {"method": value} if isinstance(value, str) else value
+
+    @field_validator("ema")
+    @classmethod
+    def _shares(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= share < 1 for share in value):
+            raise ValueError("two shares, 0 to below 1")
+        return value
+
+    @property
+    def loss_weight(self) -> float:
+        """Weight of the unlabelled loss after the ramp."""
+        default = 10.0 if self.method == "mean_teacher" else 1.0
+        return default if self.weight is None else self.weight
+
+
 class TrainSettings(Settings):
     """How a network is trained.
 
@@ -158,13 +222,15 @@ class TrainSettings(Settings):
         Share of the patches drawn evenly over the classes, rather than over the labelled area.
     average_steps
         The weights that are validated and kept are running averages over about so many steps;
-        0: the weights as they are after the last step.
+        0: the weights as they are after the last step. A mean teacher has its own average.
     learning_rate, schedule, weight_decay
         Of Adam. ``"cosine"`` falls to nearly zero at the end, after a short rise.
     split, augment, normalisation
         See there.
     clean_labels
         Corrections of the labels that train and validate; the stored ones stay as they are.
+    unlabelled
+        Learning from voxels and slices without labels; off by default.
     pixels
         Local patches per step, of networks that classify single pixels.
     matphase
@@ -203,6 +269,7 @@ class TrainSettings(Settings):
     augment: AugmentSettings = AugmentSettings()
     normalisation: NormalisationSettings = NormalisationSettings()
     clean_labels: CleanSettings = CleanSettings()
+    unlabelled: UnlabelledSettings = UnlabelledSettings()
     pixels: int = Field(1024, ge=2)
     matphase: MatPhaseSettings = MatPhaseSettings()
     seed: int = Field(0, ge=0)

@@ -33,6 +33,7 @@ from tomolith.learn.sampling import PatchSampler
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.trainer import Task, Trainer
 from tomolith.learn.validation import spread
+from tomolith.learn.weak import WeakTrainer, unlabelled_sampler
 from tomolith.store.atomic import disk_errors, write_text
 
 __all__ = ["Example", "TrainResult", "TrainingPlan", "plan_training", "run_training", "train"]
@@ -80,7 +81,8 @@ def train(
     Parameters
     ----------
     examples
-        Scans with labels.  Voxels that are unlabelled never count.
+        Scans with labels.  What is unlabelled never counts, unless ``settings.unlabelled`` says
+        how; then scans without any label are of use, too.
     settings
         See :class:`~tomolith.learn.settings.TrainSettings`.
     folder
@@ -91,18 +93,21 @@ def train(
     Raises
     ------
     InputError
-        Nothing is labelled, or the patch does not fit the network.
+        Nothing is labelled, or nothing unlabelled where that is to be learnt from.
     MismatchError
         The examples differ in class schema, voxel size or kind.
     RecipeError
-        A name or option is unknown, or the split leaves nothing to train or validate with.
+        A name or option is unknown, the patch does not fit the network, the split leaves nothing
+        to train or validate with, or the network cannot learn from what is unlabelled.
     IntegrityError
         A checkpoint in ``folder`` is damaged.
     DiskError
         ``folder`` cannot be written.
     """
     own = getattr(NETWORKS.load(settings.network.name), "trainer", None)
+    weak = settings.unlabelled.method != "none"
     if own is not None:
+        _refuse_weak(settings, weak)
         module, _, name = own.partition(":")
         trained: TrainResult = getattr(importlib.import_module(module), name)(
             examples, settings, folder, schema=schema
@@ -110,7 +115,18 @@ def train(
         return trained
     started_s = time.monotonic()
     plan = plan_training(examples, settings, schema)
-    return run_training(plan, settings, folder, started_s=started_s)
+    trainer = WeakTrainer if weak else Trainer
+    return run_training(plan, settings, folder, started_s=started_s, trainer=trainer)
+
+
+def _refuse_weak(settings: TrainSettings, weak: bool) -> None:
+    if weak:
+        raise RecipeError(
+            f"the network '{settings.network.name}' has a training of its own, which learns from "
+            "labels alone",
+            where="train.unlabelled",
+            mend="leave it out, or take another network",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,15 +284,28 @@ def _task(
     numbers = {e.scan_id: i for i, e in enumerate(examples)}
     kept = plan.parts.validation
     places = [(numbers[r.scan_id], z) for r in kept for z in range(r.z_start, r.z_stop)]
+    weak = settings.unlabelled.method != "none"
+    n_slices = max(1, settings.cache_bytes // largest // (2 if weak else 1))
     sampler = PatchSampler(
         training,
         n_patches=settings.patches_per_epoch or _enough_patches(training, settings),
         balance=settings.balance,
-        n_slices=max(1, settings.cache_bytes // largest),
+        n_slices=n_slices,
         seed=settings.seed,
+        patch_px=settings.patch_px,
     )
+    unlabelled = None
+    if weak:
+        unlabelled = unlabelled_sampler(
+            examples,
+            plan.slices,
+            plan.parts,
+            settings=settings,
+            n_steps=-(-sampler.n_patches // settings.batch),
+            n_slices=n_slices,
+        )
     normalisation = settings.normalisation.normalisation()
-    return Task(examples, sampler, spread(places), cache, normalisation, key)
+    return Task(examples, sampler, spread(places), cache, normalisation, key, unlabelled)
 
 
 def _enough_patches(training: Sequence[LabelledSlice], settings: TrainSettings) -> int:

@@ -50,6 +50,7 @@ class Task:
     cache: SliceCache
     normalisation: Normalisation
     key: str
+    unlabelled: PatchSampler | None = None
 
 
 class Trainer:
@@ -83,6 +84,7 @@ class Trainer:
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self._average = RunningAverage(network, settings.average_steps)
+        self._unlabelled: list[float] = []  # losses of this epoch, where such patches train
         self._model: Any = network
         self._limit_s = math.inf if settings.minutes is None else 60 * settings.minutes
         self._validation_s = 0.0
@@ -158,6 +160,7 @@ class Trainer:
     ) -> tuple[EpochRow, dict[str, float | None]]:
         epoch, step = progress.epoch, progress.step
         total, n = 0.0, 0
+        self._unlabelled.clear()
         lr = self.settings.learning_rate
         self.network.train()
         torch.manual_seed(self.settings.seed * 1_000_003 + epoch)  # dropout
@@ -183,6 +186,7 @@ class Trainer:
             validation_iou=scores.mean_iou,
             lr=lr,
             seconds=self._elapsed_s(),
+            unlabelled_loss=sum(self._unlabelled) / n if self._unlabelled else None,
         )
         return row, {"validation_iou": scores.mean_iou, **values}
 

@@ -58,7 +58,12 @@ class TrainingLog:
         writer.writeheader()
         writer.writerows(asdict(r) for r in self._rows)
         write_text(self._csv, text.getvalue())
-        values = [Summary.Value(tag=name, simple_value=getattr(row, name)) for name in names[2:]]
+        given = {name: getattr(row, name) for name in names[2:]}
+        values = [
+            Summary.Value(tag=name, simple_value=value)
+            for name, value in given.items()
+            if value is not None
+        ]
         self._append([*self._begin, Event(step=row.step, summary=Summary(value=values))])
         self._begin = []
 

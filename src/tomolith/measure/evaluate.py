@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -13,6 +13,7 @@ from tomolith.config import Component, Settings, did_you_mean
 from tomolith.core import Box, LabelMap
 from tomolith.errors import InputError, MismatchError
 from tomolith.measure.confusion import ConfusionMatrix, ConfusionRecord, LabelCoder, PatchMean
+from tomolith.measure.held_out import HeldOut, SliceTally
 from tomolith.measure.metrics import METRICS, Metric, MetricValues
 from tomolith.measure.reliability import ClassShares, Reliability, ReliabilityRecord
 from tomolith.measure.rows import ScoreRow
@@ -89,12 +90,16 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Tidy score rows, and the counts they were computed from."""
+    """Tidy score rows, and the counts they were computed from.
+
+    ``held_out`` holds the counts of single slices; it is empty where scores were read back.
+    """
 
     rows: tuple[ScoreRow, ...]
     confusions: tuple[ConfusionRecord, ...]
     patch_px: int
     reliability: tuple[ReliabilityRecord, ...] = ()
+    held_out: tuple[HeldOut, ...] = field(default=(), compare=False)
 
     def value(
         self, metric: str, *, system: str, subset: str, class_name: str = "", scan: str = "all"
@@ -184,25 +189,29 @@ def evaluate(pairs: Sequence[Pair], settings: EvaluateSettings) -> Scores:
         )
     metrics = [METRICS.build(component) for component in settings.metrics]
     rows: list[ScoreRow] = []
-    confusions, reliability = [], []
+    confusions, reliability, held_out = [], [], []
     for system, subset in dict.fromkeys((p.system, p.subset) for p in pairs):
         group = [p for p in pairs if (p.system, p.subset) == (system, subset)]
         total = _Tally(group[0].truth.schema.names, metrics, settings.patch_px)
+        slices = SliceTally(total.matrix.names)
         for scan_id in dict.fromkeys(p.scan_id for p in group):
             tally = _Tally(total.matrix.names, metrics, settings.patch_px)
             for pair in group:
                 if pair.scan_id == scan_id:
-                    _count(pair, tally)
+                    _count(pair, tally, slices)
             total.merge(tally)
             rows += _rows(tally, settings.metrics, (system, subset, scan_id))
         rows += _rows(total, settings.metrics, (system, subset, "all"))
         confusions.append(ConfusionRecord.of(total.matrix, system=system, subset=subset))
+        held_out.append(slices.record(system, subset))
         if total.reliability is not None:
             reliability.append(total.reliability.record(system, subset))
-    return Scores(tuple(rows), tuple(confusions), settings.patch_px, tuple(reliability))
+    return Scores(
+        tuple(rows), tuple(confusions), settings.patch_px, tuple(reliability), tuple(held_out)
+    )
 
 
-def _count(pair: Pair, tally: _Tally) -> None:
+def _count(pair: Pair, tally: _Tally, slices: SliceTally) -> None:
     _check(pair, tally.matrix.names)
     names = tally.matrix.names
     code_truth = LabelCoder(pair.truth.schema, names, what=f"truth of scan '{pair.scan_id}'")
@@ -215,9 +224,13 @@ def _count(pair: Pair, tally: _Tally) -> None:
             prediction = code_prediction(pair.prediction.read(tile))
             tally.matrix.update(truth, prediction)
             tally.patches.update(truth, prediction, tile)
+            shares = None
             if pair.probabilities is not None:
                 shares = pair.probabilities[(slice(None), *tile.slices)]
                 tally.trust().update_block(shares, truth, prediction)
+                order = [pair.prediction.schema.names.index(name) for name in names]
+                shares = shares[order]
+            slices.update(pair.scan_id, tile, truth, prediction, shares)
 
 
 def _tile(box: Box, patch_px: int) -> tuple[int, int, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -47,6 +48,63 @@ class PlanMaps:
     def density(self, class_name: str) -> npt.NDArray[np.float64]:
         """Return the mean along the axis: the share of each column, 0 to 1."""
         return self.count(class_name) / self.grid.shape_zyx[self.frame.axis]
+
+    def covered_frac(self, class_names: Sequence[str]) -> float | None:
+        """Return the share of the analysed columns where any of the classes occurs.
+
+        Classes that the schema lacks are left out; ``None`` where no column is labelled.
+        """
+        here = np.zeros(self.counts.shape[1:], np.bool_)
+        for name in class_names:
+            if name in self.schema.names:
+                here |= self.count(name) > 0
+        n = self.n_analysed
+        return int(np.count_nonzero(here)) / n if n else None
+
+    @property
+    def is_analysed(self) -> npt.NDArray[np.bool_]:
+        """Which columns hold at least one voxel that has a class."""
+        return np.asarray(self.counts.any(axis=0), np.bool_)
+
+    @property
+    def n_analysed(self) -> int:
+        """Number of these columns."""
+        return int(np.count_nonzero(self.is_analysed))
+
+    @property
+    def analysed_key(self) -> PlanKey:
+        """The smallest rectangle with all these columns: start and stop along u, then along v."""
+        u, v = (np.flatnonzero(self.is_analysed.any(axis=axis)) for axis in (1, 0))
+        if not len(u):
+            return 0, 0, 0, 0
+        return int(u[0]), int(u[-1]) + 1, int(v[0]), int(v[-1]) + 1
+
+    def cut(self, key: PlanKey) -> PlanMaps:
+        """Return the maps of a rectangle of the plan; the plane between the sides stays behind.
+
+        Examples
+        --------
+        >>> from tomolith.core import PRESETS
+        >>> counts, frame = np.ones((2, 4, 5), np.int32), Frame.half_depth((4, 9, 5))
+        >>> maps = PlanMaps(PRESETS["li-binary"], Grid((4, 9, 5), None), frame, counts)
+        >>> maps.cut((1, 3, 0, 4)).grid.shape_zyx
+        (2, 9, 4)
+        """
+        u, v = self.frame.plan_axes
+        shape = list(self.grid.shape_zyx)
+        shape[u], shape[v] = key[1] - key[0], key[3] - key[2]
+        return PlanMaps(
+            self.schema,
+            replace(self.grid, shape_zyx=(shape[0], shape[1], shape[2])),
+            replace(self.frame, plane_vox=None),
+            self.counts[:, key[0] : key[1], key[2] : key[3]],
+        )
+
+    @property
+    def analysed_area_um2(self) -> float:
+        """Area of these columns; ``InputError`` where the voxel size is unknown."""
+        u, v = self.frame.plan_sizes_um(self.grid, "an analysed area")
+        return self.n_analysed * u * v
 
 
 class PlanCounter:

@@ -7,7 +7,8 @@ expected calibration error is the mean gap between confidence and accuracy, weig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -116,6 +117,42 @@ class ReliabilityRecord:
     n_pixels: tuple[int, ...]
     n_right: tuple[int, ...]
     confidence_sum: tuple[int, ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ReliabilityRecord:
+        """Return what was kept as JSON; ``KeyError``, ``TypeError`` or ``ValueError`` if damaged.
+
+        Examples
+        --------
+        >>> from dataclasses import asdict
+        >>> record = ReliabilityRecord("unet", "test", (0, 2), (0, 1), (0, 400))
+        >>> ReliabilityRecord.from_dict(asdict(record)) == record
+        True
+        """
+        names = ("n_pixels", "n_right", "confidence_sum")
+        n_pixels, n_right, confidence_sum = (tuple(int(n) for n in values[k]) for k in names)
+        return cls(str(values["system"]), str(values["subset"]), n_pixels, n_right, confidence_sum)
+
+    def plus(self, other: ReliabilityRecord) -> ReliabilityRecord:
+        """Return the counts of both together, under the name of this one.
+
+        Examples
+        --------
+        >>> one = ReliabilityRecord("unet", "test", (0, 2), (0, 1), (0, 400))
+        >>> one.plus(one).n_pixels
+        (0, 4)
+        """
+
+        def sums(name: str) -> tuple[int, ...]:
+            pairs = zip(getattr(self, name), getattr(other, name), strict=True)
+            return tuple(a + b for a, b in pairs)
+
+        return replace(
+            self,
+            n_pixels=sums("n_pixels"),
+            n_right=sums("n_right"),
+            confidence_sum=sums("confidence_sum"),
+        )
 
     @property
     def error(self) -> float | None:

@@ -55,9 +55,9 @@ class QuantityRow:
     unit
         ``voxels``, ``um3``, ``um2``, ``um``, ``deg``, ``percent``; ``1`` for a plain number.
     low, high
-        The 95 % interval; ``None`` where no uncertainty was estimated.
+        The 95 % interval; ``None`` where none was estimated.
     method
-        How it was found, or why it could not be.
+        How it was found, or why it could not be; after ``95 %:`` what the interval means.
     provenance
         Step, version and hash of the settings.
     """

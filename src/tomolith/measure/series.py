@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tomolith.core import Measurement, Provenance
+from tomolith.core import Interval, Measurement, Provenance
 from tomolith.errors import InputError
+from tomolith.measure.intervals.propagate import difference
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.measure.quantities.sides import electrode_part
 
@@ -26,7 +27,8 @@ def series_changes(
         All Li of a side less the electrode of that side in the first scan (µm³): what came, or
         below zero what went.
 
-    From one scan to the next the difference of two of these is what moved in that pulse.
+    From one scan to the next the difference of two of these is what moved in that pulse. Where both
+    scans have intervals these are taken as independent.
 
     Parameters
     ----------
@@ -68,20 +70,16 @@ def series_changes(
                 expected="each scan of one cell once, in the order in which they were taken",
                 mend=f"measured are {', '.join(sorted(known)) or 'none'}",
             )
-    value = {(m.name, *m.region.rpartition("/")[::2]): m.value for m in measurements}
-    return [
-        Measurement(
-            name,
-            _difference(value, (of, scan, part), (of, scans[0], base)),
-            unit,
-            f"{scan}/{shown}",
-            None,
-            provenance,
-        )
-        for scan in scans
-        for name, of, part, base, unit, shown in _wanted()
-        if (of, scan, part) in value and (of, scans[0], base) in value
-    ]
+    of_part = {(m.name, *m.region.rpartition("/")[::2]): m for m in measurements}
+    found = []
+    for scan in scans:
+        for name, of, part, base, unit, shown in _wanted():
+            now, first = of_part.get((of, scan, part)), of_part.get((of, scans[0], base))
+            if now is not None and first is not None:
+                change, interval = _difference(now, first)
+                region = f"{scan}/{shown}"
+                found.append(Measurement(name, change, unit, region, interval, provenance))
+    return found
 
 
 def _wanted() -> Iterator[tuple[str, str, str, str, str, str]]:
@@ -95,10 +93,12 @@ def _wanted() -> Iterator[tuple[str, str, str, str, str, str]]:
         yield "travelling_li", "li_volume", part, electrode_part(side), "um3", side
 
 
-def _difference(
-    value: dict[tuple[str, str, str], float | int | None],
-    now: tuple[str, str, str],
-    first: tuple[str, str, str],
-) -> float | None:
-    a, b = value[now], value[first]
-    return None if a is None or b is None else float(a - b)
+def _difference(now: Measurement, first: Measurement) -> tuple[float | None, Interval | None]:
+    if now.value is None or first.value is None:
+        return None, None
+    if now is first:
+        return 0.0, now.interval and Interval(0.0, 0.0, "the scan itself")
+    change = float(now.value - first.value)
+    if now.interval is None or first.interval is None:
+        return change, None
+    return change, difference(now.interval, first.interval)

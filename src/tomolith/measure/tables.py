@@ -14,6 +14,7 @@ from tomolith.core import Measurement
 from tomolith.errors import InputError, ReadError
 from tomolith.measure.confusion import ConfusionRecord
 from tomolith.measure.evaluate import Scores
+from tomolith.measure.held_out import write_held_out
 from tomolith.measure.reliability import ReliabilityRecord
 from tomolith.measure.rows import CompareRow, QuantityRow, ScoreRow
 from tomolith.store.atomic import disk_errors, write_bytes, write_text
@@ -94,10 +95,7 @@ def measurement_rows(measurements: Sequence[Measurement], *, labels: str) -> lis
     rows = []
     for m in measurements:
         scan, _, class_name = m.region.rpartition("/")
-        low = high = None
-        if m.value is not None and m.uncertainty is not None:
-            low, high = m.value - m.uncertainty, m.value + m.uncertainty
-        made = m.provenance
+        made, interval = m.provenance, m.interval
         rows.append(
             QuantityRow(
                 scan=scan,
@@ -106,8 +104,8 @@ def measurement_rows(measurements: Sequence[Measurement], *, labels: str) -> lis
                 quantity=m.name,
                 value=None if m.value is None else float(m.value),
                 unit=m.unit,
-                low=low,
-                high=high,
+                low=None if interval is None else float(interval.low),
+                high=None if interval is None else float(interval.high),
                 method=_method(m),
                 provenance=f"{made.step} {made.settings_hash} tomolith {made.code_version}".strip(),
             )
@@ -116,13 +114,14 @@ def measurement_rows(measurements: Sequence[Measurement], *, labels: str) -> lis
 
 
 def write_scores(scores: Scores, folder: Path) -> None:
-    """Write ``scores.parquet``, ``scores.csv`` and ``confusion.json`` into ``folder``.
+    """Write the tables ``scores``, ``confusion.json`` and ``held_out.json`` into ``folder``.
 
     Where there were probabilities also ``reliability.json``; else an older one is removed.
     """
     write_table(scores.rows, folder / "scores")
     records = [{**asdict(record), "patch_px": scores.patch_px} for record in scores.confusions]
     write_text(folder / "confusion.json", json.dumps(records, indent=1) + "\n")
+    write_held_out(scores.held_out, folder / "held_out.json")
     path = folder / "reliability.json"
     if scores.reliability:
         trust = [asdict(record) for record in scores.reliability]
@@ -142,7 +141,9 @@ def read_scores(folder: Path) -> Scores:
         patch_px = int(entries[0]["patch_px"])
         path = folder / "reliability.json"
         trust = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        return Scores(rows, confusions, patch_px, tuple(_reliability(entry) for entry in trust))
+        return Scores(
+            rows, confusions, patch_px, tuple(ReliabilityRecord.from_dict(entry) for entry in trust)
+        )
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReadError(
             f"the counts behind the scores cannot be read: {error!r}",
@@ -162,18 +163,12 @@ def _confusion(entry: dict[str, Any]) -> ConfusionRecord:
     )
 
 
-def _reliability(entry: dict[str, Any]) -> ReliabilityRecord:
-    n_pixels, n_right, confidence_sum = (
-        tuple(int(n) for n in entry[name]) for name in ("n_pixels", "n_right", "confidence_sum")
-    )
-    return ReliabilityRecord(
-        str(entry["system"]), str(entry["subset"]), n_pixels, n_right, confidence_sum
-    )
-
-
 def _method(m: Measurement) -> str:
     if m.value is not None:
-        return "counted voxels"
+        meaning = f"; 95 %: {m.interval.method}" if m.interval else ""
+        return (m.method or "counted voxels") + meaning
+    if m.method:
+        return f"not given: {m.method}"
     if m.unit == "um3":
         return "not given: voxel size unknown, or 2-D sections"
     if m.unit == "um":

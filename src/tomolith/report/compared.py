@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tomolith.errors import ReadError
+from tomolith.measure.reliability import ReliabilityRecord
 from tomolith.measure.rows import CompareRow
 from tomolith.measure.tables import read_table
 
@@ -16,13 +19,17 @@ TRUTH = "truth"
 
 @dataclass(frozen=True)
 class SystemFiles:
-    """One system: its method, and its runs as (name, seed)."""
+    """One system: its method, its runs as (name, seed), and how its probabilities keep their word.
+
+    ``reliability`` is that of all its runs together; ``None`` where there are no probabilities.
+    """
 
     name: str
     method: str
     runs: tuple[tuple[str, int | None], ...]
     engine: str = ""
     patch_px: int = 0
+    reliability: ReliabilityRecord | None = None
 
     @property
     def seeds_text(self) -> str:
@@ -113,6 +120,7 @@ def read_comparison(root: Path) -> Comparison | None:
                 tuple((str(name), seed) for name, seed in s["runs"]),
                 s["engine"],
                 s["patch_px"],
+                _together([ReliabilityRecord.from_dict(r) for r in s.get("reliability", ())]),
             )
             for s in about["systems"]
         )
@@ -124,3 +132,7 @@ def read_comparison(root: Path) -> Comparison | None:
             where=folder / "compare.json",
             mend="run the step 'compare' again",
         ) from error
+
+
+def _together(records: Sequence[ReliabilityRecord]) -> ReliabilityRecord | None:
+    return functools.reduce(ReliabilityRecord.plus, records) if records else None

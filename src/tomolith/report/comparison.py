@@ -17,6 +17,7 @@ _SCORES = (
     ("dice", "mean_over_patches", "mDSC, over patches"),
     ("fw_iou", "pooled", "fIoU, pooled"),
     ("pixel_accuracy", "pooled", "pixel accuracy"),
+    ("ece", "pooled", "calibration error"),
 )
 
 
@@ -77,11 +78,13 @@ def plus_minus(row: CompareRow | None, digits: int = 3) -> str:
 def _scores_table(c: Comparison) -> Table:
     def cells(system: SystemFiles) -> Iterator[str]:
         yield system.seeds_text
-        for metric, convention, _ in _SCORES:
+        for metric, convention, _ in shown:
             yield plus_minus(c.row(system.name, metric, convention=convention))
 
+    trust = any(row.quantity == "ece" for row in c.rows)
+    shown = [score for score in _SCORES if score[0] != "ece" or trust]
     rows = tuple(TableRow(s.name, "", tuple(cells(s))) for s in c.ranked)
-    columns = ("seeds", *(title for *_, title in _SCORES))
+    columns = ("seeds", *(title for *_, title in shown))
     return Table("Scores on the test slices, best mean IoU first", columns, rows)
 
 

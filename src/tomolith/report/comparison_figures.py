@@ -68,6 +68,11 @@ def draw(root: Path, comparison: Comparison) -> list[Drawn]:
             "Mean IoU of every system against its latency",
         ),
     ]
+    trust = reliability_png(comparison, colours)
+    if trust is not None:
+        title = "Reliability: how often a class is right that was given with some probability"
+        alt = "Share of right pixels against confidence, one line per system"
+        found.append(Drawn("comparison-reliability.png", trust, title, alt))
     curves = curves_png(root, comparison, colours)
     if curves is not None:
         title = "Mean IoU on the validation slices during training; one line per seed"
@@ -119,6 +124,41 @@ def scores_png(comparison: Comparison, colours: dict[str, str]) -> bytes:
     axes[0].set_yticks(range(len(systems)), [s.name for s in systems])
     axes[0].set_ylim(-0.6, len(systems) - 0.4)
     figure.supxlabel("score (filled: pooled over all pixels; hollow: mean over patches)", size=9)
+    return to_png(figure)
+
+
+def reliability_png(comparison: Comparison, colours: dict[str, str]) -> bytes | None:
+    """Return accuracy against confidence of every system that has probabilities, or ``None``.
+
+    All seeds of a system count together; bins with less than one pixel in ten thousand are left
+    out, since their accuracy is chance.
+    """
+    known = [s for s in comparison.ranked if s.reliability is not None]
+    if not known:
+        return None
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--", label="ideal")
+    for system in known:
+        record = system.reliability
+        assert record is not None
+        n = np.array(record.n_pixels, np.float64)
+        kept = n > 1e-4 * n.sum()
+        confidence = np.array(record.confidence_sum)[kept] / n[kept] / 255
+        accuracy = np.array(record.n_right)[kept] / n[kept]
+        label = f"{system.name} ({record.error:.3f})"
+        colour = colours[system.name]
+        axes.plot(confidence, accuracy, color=colour, marker="o", markersize=3.5, label=label)
+    axes.set(
+        xlabel="confidence (probability of the class given)",
+        ylabel="share that is right",
+        xlim=(0, 1.01),
+        ylim=(0, 1.02),
+    )
+    _plain(axes, "both")
+    figure.legend(
+        frameon=False, title="calibration error", loc="outside right upper", alignment="left"
+    )
     return to_png(figure)
 
 

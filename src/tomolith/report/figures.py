@@ -19,6 +19,7 @@ from tomolith.measure.reliability import ReliabilityRecord
 
 _BLUE, _ORANGE, _INK = "#0072B2", "#D55E00", "#222222"
 _MIN_PX = 360
+FIGURE_DPI = 170
 
 
 def nice_length_um(width_um: float) -> float:
@@ -204,7 +205,7 @@ def _short(n: int) -> str:
     return f"{n / 1e3:.3g} k" if n < 999_500 else f"{n / 1e6:.3g} M"
 
 
-def to_png(figure: Figure, *, dpi: int = 170) -> bytes:
+def to_png(figure: Figure, *, dpi: int = FIGURE_DPI) -> bytes:
     """Return a finished figure as PNG."""
     sink = io.BytesIO()
     figure.savefig(sink, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})

@@ -15,12 +15,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tomolith.core import LabelClass
 from tomolith.measure.confusion import ConfusionRecord
 from tomolith.report import comparison, comparison_figures, figures, words
+from tomolith.report.figures import FIGURE_DPI
+from tomolith.report.judged import shown_verdict
+from tomolith.report.lithium import draw_lithium
 from tomolith.report.previews import SUBSETS, make_previews
 from tomolith.report.settings import ReportSettings
 from tomolith.report.study_files import StudyFiles, read_study
 from tomolith.report.tabulate import Table, at_a_glance, per_scan, score_tables, volume_table
 from tomolith.store.atomic import write_bytes, write_text
 
+_SCREEN_DPI = 100
 _SHOWN_VERSIONS = ("tomolith", "numpy", "torch", "lightning", "zarr", "scikit-image")
 
 
@@ -31,6 +35,8 @@ class Picture:
     title: str
     alt: str
     source: str
+    caption: str = ""
+    width_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,15 @@ class Compared:
     pictures: tuple[Picture, ...]
 
 
+@dataclass(frozen=True)
+class Lithium:
+    """The section on lithium: its figures, the cycler file, and what was decided about it."""
+
+    pictures: tuple[Picture, ...]
+    cycler_file: str
+    notes: tuple[str, ...]
+
+
 class _Album:
     """Saves every figure as a file and hands back the picture for the page."""
 
@@ -61,11 +76,14 @@ class _Album:
         self._folder = folder
         self._kept: set[str] = set()
 
-    def add(self, file_name: str, png: bytes, *, title: str, alt: str) -> Picture:
+    def add(
+        self, file_name: str, png: bytes, *, title: str, alt: str, caption: str = ""
+    ) -> Picture:
         write_bytes(self._folder / file_name, png)
         self._kept.add(file_name)
         text = base64.b64encode(png).decode("ascii")
-        return Picture(title, alt, f"data:image/png;base64,{text}")
+        width_px = round(int.from_bytes(png[16:20], "big") * _SCREEN_DPI / FIGURE_DPI)
+        return Picture(title, alt, f"data:image/png;base64,{text}", caption, width_px)
 
     def drop_others(self) -> None:
         """Remove figures of an earlier report, which would not fit this one."""
@@ -97,6 +115,8 @@ def write_page(study: Path, settings: ReportSettings) -> Path:
         )
         for p in previews
     ]
+    verdict = shown_verdict(files, problems)
+    lithium = _lithium(files, album, problems)
     colours = words.class_colours(files)
     subset = words.headline_subset(files)
     environment = Environment(
@@ -111,6 +131,8 @@ def write_page(study: Path, settings: ReportSettings) -> Path:
         style=_style(),
         summary=words.summary(files),
         simulated=words.simulated(files),
+        verdict=verdict,
+        lithium=lithium,
         problems=[*files.problems, *problems],
         scans=words.scan_rows(files),
         previews=rows,
@@ -188,6 +210,18 @@ def _compared(files: StudyFiles, album: _Album) -> Compared | None:
         tuple(comparison.notes(found)),
         tuple(pictures),
     )
+
+
+def _lithium(files: StudyFiles, album: _Album, problems: list[str]) -> Lithium | None:
+    """Return the section on lithium; ``None`` where there is nothing to draw."""
+    found, drawn = draw_lithium(files, problems)
+    if not drawn:
+        return None
+    pictures = [
+        album.add(f.file_name, f.png, title=f.title, alt=f.title, caption=f.caption) for f in drawn
+    ]
+    cycler = found.cycler
+    return Lithium(tuple(pictures), cycler.file if cycler else "", cycler.notes if cycler else ())
 
 
 def _reliability(files: StudyFiles, album: _Album) -> list[Picture]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from tomolith.measure.evaluate import Scores
 from tomolith.measure.rows import QuantityRow, ScoreRow
-from tomolith.report.words import number, quantity, subset_name, system_name
+from tomolith.measure.verdict_rules import SERIES
+from tomolith.report.words import number, quantity, subset_name, system_name, unit_text
 
 CONVENTIONS = {"pooled": "pooled over all pixels", "mean_over_patches": "mean over patches"}
 _SHORT = {"pooled": "pooled", "mean_over_patches": "over patches"}
@@ -21,7 +22,8 @@ METRIC_TITLES = {
     "fw_iou": "weighted IoU",
     "ece": "calibration error",
 }
-_UNITS = {"voxels": "voxels", "um3": "µm³", "um2": "µm²", "um": "µm", "percent": "%", "deg": "°"}
+_PAPER_COLUMNS = 5
+_SERIES = "the series as a whole"
 _QUANTITY_TITLES = {
     "voxel_count": "voxels",
     "volume": "volume",
@@ -48,6 +50,8 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[TableRow, ...]
+    has_intervals: bool = False
+    is_too_wide_for_paper: bool = False
 
     @property
     def has_gaps(self) -> bool:
@@ -139,19 +143,28 @@ def per_scan(scores: Scores | None) -> list[Table]:
 
 
 def volume_table(rows: Sequence[QuantityRow]) -> list[Table]:
-    """Return two tables per label map: numbers of each class, and of the parts of the cell."""
+    """Return the tables of each label map: of classes, of parts of the cell, of the series."""
     tables = []
     for labels in dict.fromkeys(r.labels for r in rows):
-        chosen = [r for r in rows if r.labels == labels]
-        of_class = [
-            r for r in chosen if r.quantity in _QUANTITY_TITLES and ", " not in r.class_name
+        kinds: dict[str, list[QuantityRow]] = {"class": [], "parts of the cell": [], _SERIES: []}
+        for r in rows:
+            if r.labels == labels:
+                kinds[_kind(r)].append(r)
+        if kinds["class"]:
+            tables.append(_class_table(labels, kinds.pop("class")))
+        tables += [
+            _part_table(f"Label map '{labels}', {kind}", found)
+            for kind, found in kinds.items()
+            if found
         ]
-        parts = [r for r in chosen if r not in of_class]
-        if of_class:
-            tables.append(_class_table(labels, of_class))
-        if parts:
-            tables.append(_part_table(labels, parts))
     return tables
+
+
+def _kind(row: QuantityRow) -> str:
+    if row.scan == SERIES:
+        return _SERIES
+    is_class = row.quantity in _QUANTITY_TITLES and ", " not in row.class_name
+    return "class" if is_class else "parts of the cell"
 
 
 def _class_table(labels: str, chosen: Sequence[QuantityRow]) -> Table:
@@ -159,42 +172,54 @@ def _class_table(labels: str, chosen: Sequence[QuantityRow]) -> Table:
     known = list(dict.fromkeys((r.quantity, r.unit) for r in chosen))
     order = list(_QUANTITY_TITLES)
     known.sort(key=lambda k: order.index(k[0]) if k[0] in order else 99)
-    value = {(r.scan, r.class_name, r.quantity): r.value for r in chosen}
+    row = {(r.scan, r.class_name, r.quantity): r for r in chosen}
     lines = []
     for scan, name in dict.fromkeys((r.scan, r.class_name) for r in chosen):
-        if name == "unlabelled" and not value.get((scan, name, "voxel_count")):
+        count = row.get((scan, name, "voxel_count"))
+        if name == "unlabelled" and not (count and count.value):
             continue
-        cells = tuple(
-            quantity(value[scan, name, q], unit) if (scan, name, q) in value else ""
-            for q, unit in known
-        )
+        cells = tuple(_cell(row.get((scan, name, q))) for q, _ in known)
         lines.append(TableRow(name, name, cells, group=scan))
     columns = tuple(_heading(q, unit) for q, unit in known)
-    return Table(f"Label map '{labels}'", columns, tuple(lines))
+    return Table(f"Label map '{labels}'", columns, tuple(lines), _has_intervals(chosen))
 
 
-def _part_table(labels: str, parts: Sequence[QuantityRow]) -> Table:
+def _part_table(title: str, parts: Sequence[QuantityRow]) -> Table:
     """Return a table with quantities and parts down, scans across."""
     scans = tuple(dict.fromkeys(r.scan for r in parts))
-    value = {(r.scan, r.class_name, r.quantity): r.value for r in parts}
+    row = {(r.scan, r.class_name, r.quantity): r for r in parts}
+    order = list(dict.fromkeys((r.quantity, r.unit) for r in parts))
+    known = dict.fromkeys((r.quantity, r.class_name, r.unit) for r in parts)
     lines = tuple(
         TableRow(
             part,
             "",
-            tuple(
-                quantity(value[s, part, q], unit) if (s, part, q) in value else "" for s in scans
-            ),
+            tuple(_cell(row.get((s, part, q))) for s in scans),
             group=_heading(q.replace("_", " "), unit),
         )
-        for q, part, unit in dict.fromkeys((r.quantity, r.class_name, r.unit) for r in parts)
+        for q, part, unit in sorted(known, key=lambda k: order.index((k[0], k[2])))
     )
-    return Table(f"Label map '{labels}', parts of the cell", scans, lines)
+    return Table(title, scans, lines, _has_intervals(parts), len(scans) > _PAPER_COLUMNS)
+
+
+def _cell(row: QuantityRow | None) -> str:
+    """Return a number with its interval, where it has one; nothing where it was not asked for."""
+    if row is None:
+        return ""
+    text = quantity(row.value, row.unit)
+    if row.low is None or row.high is None:
+        return text
+    return f"{text} ({quantity(row.low, row.unit)} to {quantity(row.high, row.unit)})"
+
+
+def _has_intervals(rows: Sequence[QuantityRow]) -> bool:
+    return any(r.low is not None for r in rows)
 
 
 def _heading(name: str, unit: str) -> str:
     title = _QUANTITY_TITLES.get(name, name)
-    shown = _UNITS.get(unit, unit)
-    return title if shown in (title, "1") else f"{title} ({shown})"
+    shown = unit_text(unit)
+    return title if shown in (title, "") else f"{title} ({shown})"
 
 
 def _subsets(scores: Scores | None) -> list[str]:

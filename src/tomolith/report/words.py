@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tomolith.core import Grid
@@ -10,6 +11,7 @@ from tomolith.report.study_files import SliceRange, StudyFiles
 from tomolith.store.scan import Scan
 
 DASH = "–"
+_UNITS = {"percent": "%", "deg": "°", "1": ""}
 _SUBSET_NAMES = {
     "test": "test slices",
     "validation": "validation slices",
@@ -87,6 +89,18 @@ def quantity(value: float | None, unit: str) -> str:
     if unit == "percent":
         return f"{value:.3f}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def unit_text(unit: str) -> str:
+    """Return a unit as people write it; nothing for a plain number.
+
+    Examples
+    --------
+    >>> unit_text("um3"), unit_text("1"), unit_text("mA/cm2"), unit_text("um/pulse")
+    ('µm³', '', 'mA/cm²', 'µm/pulse')
+    """
+    micro = re.sub(r"\bum", "µm", _UNITS.get(unit, unit))
+    return re.sub("(?<=m)[23]", lambda power: "²³"[int(power[0]) - 2], micro)
 
 
 def duration(seconds: float | None) -> str:

@@ -12,13 +12,14 @@ from tomolith.core import (
     ArrayLike,
     Box,
     Grid,
+    Interval,
     LabelMap,
     Measurement,
     Provenance,
     Volume,
     provenance,
 )
-from tomolith.errors import MismatchError
+from tomolith.errors import InputError, MismatchError
 
 
 class Watched:
@@ -85,3 +86,10 @@ def test_the_version_of_code_that_was_never_installed(monkeypatch):
 
     monkeypatch.setattr(provenance, "version", missing)
     assert provenance.code_version() == "0+unknown"
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 0.0), (float("nan"), 1.0), (0.0, float("inf"))])
+def test_an_interval_that_is_none_is_refused(low, high):
+    with pytest.raises(InputError, match="interval"):
+        Interval(low, high, "x")
+    assert Interval(0.0, 0.0, "x").half_width == 0

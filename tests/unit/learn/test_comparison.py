@@ -24,6 +24,7 @@ from tomolith.learn.comparison.timing import Timing, cut_patches, measure, time_
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.settings import TrainSettings
 from tomolith.measure.confusion import ConfusionRecord
+from tomolith.measure.reliability import ReliabilityRecord
 from tomolith.measure.rows import ScoreRow
 
 CLASSES = ("background", "lithium")
@@ -222,3 +223,11 @@ def test_samples_are_spread_over_the_test_slices():
     assert choose(test, 3) == [("a", 1), ("a", 3), ("b", 8)]
     assert choose(test, 0) == []
     assert len(choose(test, 99)) == 6
+
+
+def test_a_result_comes_back_with_its_reliability(tmp_path):
+    trust = ReliabilityRecord("u", "test", (0, 8), (0, 5), (0, 1500))
+    for reliability in (trust, None):
+        kept = replace(_result(), reliability=reliability)
+        kept.save(tmp_path)
+        assert SystemResult.read(tmp_path) == kept

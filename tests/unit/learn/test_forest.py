@@ -165,3 +165,28 @@ def test_bad_input_is_refused() -> None:
         fitted(ForestSettings(n_trees=1)).predict(image[None])
     with pytest.raises(RecipeError, match="sigma_max"):
         parse_settings(ForestSettings, {"sigma_max": 0.5}, where="test")
+
+
+def test_the_votes_are_those_of_the_label_and_sum_to_one():
+    """Values of the schema need not be channel numbers, and a class may have no vote."""
+    schema = PRESETS["cathode-3phase"]
+    rng = np.random.default_rng(0)
+    truth = np.full((48, 48), schema["pore"].value, np.uint8)
+    truth[:, 24:] = schema["nmc"].value
+    image = truth / 4 + rng.normal(0, 0.3, truth.shape)
+    settings = ForestSettings(n_trees=8, sigma_max=2)
+    forest = fit_forest([image], [truth], schema=schema, settings=settings)
+    other = truth / 4 + rng.normal(0, 0.3, truth.shape)
+    other[3, 5] = np.nan
+    labels, shares = forest.judge(other)
+    np.testing.assert_array_equal(labels, forest.predict(other))
+    known = labels != schema.unlabelled
+    assert (~known).any()
+    assert not shares[:, ~known].any()
+    assert not shares[list(schema.names).index("carbon-binder")].any()
+    np.testing.assert_allclose(shares.astype(int).sum(0)[known], 255, atol=2)
+    assert 0.5 < shares.max(0)[known].mean() / 255 < 1
+    first, second = np.sort(shares, axis=0)[[-1, -2]]
+    clear = known & (first > second)
+    values = np.array(schema.values)
+    np.testing.assert_array_equal(values[shares.argmax(0)][clear], labels[clear])

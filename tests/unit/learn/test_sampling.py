@@ -88,6 +88,15 @@ def test_balance_draws_the_rare_class_as_often():
     assert share(1.0) == pytest.approx(0.5, abs=0.05)
 
 
+def test_a_slice_no_larger_than_a_patch_is_taken_whole():
+    labels = np.ones((2, 128, 300), np.uint8)
+    patches = PatchSampler(
+        index_labels([_example(labels)], SCHEMA), n_patches=50, patch_px=128
+    ).epoch(0)
+    assert {p.centre_yx[0] for p in patches} == {64}
+    assert len({p.centre_yx[1] for p in patches}) > 10
+
+
 def test_epochs_differ_and_come_back():
     slices = index_labels([_example(_sparse())], SCHEMA)
     first, again = (PatchSampler(slices, n_patches=20, seed=4) for _ in range(2))

@@ -74,12 +74,14 @@ def test_the_log_has_a_row_for_each_epoch(trained):
         "validation_iou",
         "lr",
         "seconds",
+        "unlabelled_loss",
     ]
     assert [int(r["epoch"]) for r in rows] == [1, 2, 3, 4, 5, 6]
     assert [int(r["step"]) for r in rows] == [8, 16, 24, 32, 40, 48]
     rates = [float(r["lr"]) for r in rows]
     assert rates[1:] == sorted(rates[1:], reverse=True)
     assert rates[-1] < 0.05 * rates[1]
+    assert {r["unlabelled_loss"] for r in rows} == {""}
 
 
 def test_the_split_is_written(trained):

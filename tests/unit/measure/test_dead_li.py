@@ -7,8 +7,10 @@ import pytest
 from scipy import ndimage
 
 from tomolith.config import Component
-from tomolith.core import PRESETS, Grid, LabelMap, Volume
+from tomolith.core import PRESETS, Grid, Interval, LabelMap, Volume
 from tomolith.errors import InputError
+from tomolith.measure.intervals.propagate import total
+from tomolith.measure.intervals.rules import Scan, interval_of
 from tomolith.measure.quantify import MeasureSettings, measure
 from tomolith.measure.quantities import Frame, Region
 from tomolith.measure.quantities.dead_li import DeadLi
@@ -64,7 +66,7 @@ def test_pieces_touch_over_edges_and_corners_of_blocks() -> None:
     chosen = MeasureSettings(quantities=[Component(name="dead_li_volume")])
     for block in ((2, 4, 2), (1, 1, 1), (4, 8, 4)):
         found = measure(labelmap, chosen, block_zyx=block)
-        assert [m.value for m in found] == [0.0] * 5
+        assert [m.value for m in found] == [0.0] * 6
 
 
 def test_small_pieces_are_summed_apart() -> None:
@@ -75,6 +77,7 @@ def test_small_pieces_are_summed_apart() -> None:
     found = measure(labelmap, MeasureSettings(quantities=["dead_li_volume"]), region="s")
     assert {m.region: m.value for m in found if m.value} == {
         "s/dendrite": 54.0,
+        "s/all Li": 54.0,
         "s/plating side, pieces too small to tell": 2.0,
     }
 
@@ -82,3 +85,19 @@ def test_small_pieces_are_summed_apart() -> None:
 def test_a_smallest_size_below_one_is_refused() -> None:
     with pytest.raises(InputError, match="min_voxels is 0"):
         DeadLi(SCHEMA, min_voxels=0)
+
+
+def test_all_dead_li_has_the_interval_of_its_classes() -> None:
+    counts = {"dendrite": 10.0, "deposited": 20.0, "redeposited": 0.0}
+    values = {("voxel_count", name): n for name, n in counts.items()}
+    values |= {("dead_li_volume", name): n / 2 for name, n in counts.items()}
+    classes = {name: Interval(0.9 * n, 1.1 * n, "x") for name, n in counts.items()}
+    found = interval_of("dead_li_volume", "all Li", Scan(classes, values))
+    parts = [
+        interval_of("dead_li_volume", n, Scan(classes, values)) for n in ("dendrite", "deposited")
+    ]
+    assert found == total([p for p in parts if p])
+    assert found is not None
+    assert found.low < 15.0 < found.high
+    del classes["deposited"]  # its error is not known, so neither is that of the sum
+    assert interval_of("dead_li_volume", "all Li", Scan(classes, values)) is None

@@ -78,6 +78,18 @@ def test_unknown_quantity_is_refused_with_a_hint() -> None:
         parse_settings(MeasureSettings, {"quantities": ["volum"]}, where="recipe.yaml")
 
 
+def test_all_stands_for_what_is_not_named() -> None:
+    named = {"name": "li_volume", "deposited_porosity_frac": 0.3}
+    chosen = MeasureSettings(quantities=[named, "all"]).chosen()
+    assert chosen[0].options == {"deposited_porosity_frac": 0.3}
+    assert sorted(c.name for c in chosen) == sorted(c.name for c in MeasureSettings().chosen())
+    flat = labelmap(np.ones((1, 2, 2)), None)
+    got = found(flat, quantities=["share", "all"])  # what only 'all' means is never refused
+    assert got == found(flat)
+    with pytest.raises(InputError, match="no class 'electrode'"):
+        found(flat, quantities=["gap", "all"])
+
+
 def test_measurements_carry_unit_and_provenance() -> None:
     first = measure(labelmap(np.ones((1, 2, 2))), MeasureSettings(quantities=["volume"]))[0]
     assert (first.unit, first.provenance.step) == ("um3", "measure")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tomolith.core import PRESETS, Grid, LabelMap, Measurement, Provenance, Volume
+from tomolith.core import PRESETS, Grid, Interval, LabelMap, Measurement, Provenance, Volume
 from tomolith.errors import InputError
 from tomolith.measure.quantify import MeasureSettings, measure
 from tomolith.measure.series import series_changes
@@ -50,3 +52,21 @@ def test_what_a_scan_does_not_show_has_no_change() -> None:
 def test_scans_twice_or_missing_are_refused(scans: list[str], why: str) -> None:
     with pytest.raises(InputError, match=why):
         series_changes([*FIRST, *SECOND], scans, provenance=MADE)
+
+
+def test_a_change_has_the_intervals_of_both_scans() -> None:
+    def with_interval(m: Measurement, half: float) -> Measurement:
+        if m.value is None:
+            return m
+        return replace(m, interval=Interval(m.value + 1 - half, m.value + 1 + half, "x"))
+
+    found = [*(with_interval(m, 3.0) for m in FIRST), *(with_interval(m, 4.0) for m in SECOND)]
+    changes = series_changes(found, ["t0", "t1"], provenance=MADE)
+    of = {(m.name, m.region): m.interval for m in changes}
+    assert of["swelling", "t1/gap"] == Interval(-3.0, 7.0, "x")  # 2 ± hypot(3, 4)
+    assert of["travelling_li", "t1/stripping side"] == Interval(-6.0, 4.0, "x")
+    itself = of["li_change", "t0/all Li"]
+    assert itself is not None
+    assert (itself.low, itself.high) == (0.0, 0.0)
+    travelled = of["travelling_li", "t0/plating side"]
+    assert travelled is not None

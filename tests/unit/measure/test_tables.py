@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tomolith.core import PRESETS, Box, Grid, LabelMap, Measurement, Volume
+from tomolith.core import PRESETS, Box, Grid, Interval, LabelMap, Measurement, Volume
 from tomolith.errors import InputError, ReadError
 from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, evaluate
 from tomolith.measure.quantify import MeasureSettings, measure
@@ -58,12 +58,21 @@ def test_quantities_come_back_equal_with_nulls(labels: LabelMap, tmp_path: Path)
     assert ",lithium,voxel_count,2,voxels," in (tmp_path / "quantities.csv").read_text()
 
 
-def test_uncertainty_becomes_an_interval() -> None:
-    found = Measurement("volume", 10.0, "um3", "s/pore", uncertainty=2.0)
+def test_an_interval_is_written_with_its_meaning() -> None:
+    interval = Interval(8, 13, "half-voxel boundary shift")
+    found = Measurement("volume", 10.0, "um3", "s/pore", interval)
     (row,) = measurement_rows([found], labels="truth")
-    assert (row.low, row.high) == (8.0, 12.0)
+    assert (row.low, row.high) == (8.0, 13.0)
+    assert row.method == "counted voxels; 95 %: half-voxel boundary shift"
     (row,) = measurement_rows([Measurement("share", None, "percent", "s/pore")], labels="x")
     assert row.method == "not given: no voxel has a class"
+
+
+def test_a_number_that_was_not_counted_says_how_it_was_found() -> None:
+    fit = Measurement("rate", 1.0, "um/pulse", "series/x", method="linear fit")
+    lacking = Measurement("ratio", None, "1", "series/x", method="no charge passed")
+    methods = [row.method for row in measurement_rows([fit, lacking], labels="truth")]
+    assert methods == ["linear fit", "not given: no charge passed"]
 
 
 def test_an_empty_table_is_refused(tmp_path: Path) -> None:

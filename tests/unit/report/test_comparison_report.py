@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tomolith.errors import ReadError
+from tomolith.measure.reliability import ReliabilityRecord
 from tomolith.measure.rows import CompareRow
 from tomolith.measure.tables import write_table
 from tomolith.report import ReportSettings, write_report
@@ -45,6 +47,23 @@ def make(*, sds: tuple[float | None, float | None] = (0.01, 0.02)) -> Comparison
     return Comparison(tuple(rows), systems, (("gone", 3),), "truth", "a machine")
 
 
+def halves(record: ReliabilityRecord | None) -> list[dict[str, object]]:
+    """Return the record as two seeds would have left it."""
+    if record is None:
+        return []
+    names = ("n_pixels", "n_right", "confidence_sum")
+    half = {name: [n // 2 for n in getattr(record, name)] for name in names}
+    return [{"system": record.system, "subset": "test", **half}] * 2
+
+
+def trusted() -> Comparison:
+    """Return the comparison with probabilities of one system, which are too sure by 0.2."""
+    first, *others = make().systems
+    record = ReliabilityRecord("unet", "test", (0, 100, 100), (0, 40, 80), (0, 60 * 255, 100 * 255))
+    rows = (*make().rows, row("unet", "ece", record.error, convention="pooled"))
+    return replace(make(), rows=rows, systems=(replace(first, reliability=record), *others))
+
+
 def store(root: Path, comparison: Comparison) -> None:
     write_table(comparison.rows, root / "measurements" / "compare")
     systems = [
@@ -54,6 +73,7 @@ def store(root: Path, comparison: Comparison) -> None:
             "runs": s.runs,
             "engine": s.engine,
             "patch_px": s.patch_px,
+            "reliability": halves(s.reliability),
         }
         for s in comparison.systems
     ]
@@ -65,6 +85,26 @@ def test_what_was_written_is_read_back(tmp_path):
     store(tmp_path, make())
     assert read_comparison(tmp_path) == make()
     assert read_comparison(tmp_path / "elsewhere") is None
+
+
+def test_probabilities_of_all_seeds_are_read_back_together(tmp_path):
+    store(tmp_path, trusted())
+    assert read_comparison(tmp_path) == trusted()
+
+
+def test_the_calibration_error_stands_in_the_table_where_there_is_one():
+    scores = tables(trusted())[0]
+    assert scores.columns[-1] == "calibration error"
+    assert [r.cells[-1] for r in scores.rows] == ["–", "0.200", "–"]
+    assert "calibration error" not in tables(make())[0].columns
+
+
+def test_the_reliability_diagram_is_drawn_where_there_are_probabilities(tmp_path):
+    store(tmp_path, trusted())
+    drawn = {path.name: path for path in write_figures(tmp_path)}
+    assert drawn["comparison-reliability.png"].stat().st_size > 5000
+    store(tmp_path, make())
+    assert "comparison-reliability.png" not in {path.name for path in write_figures(tmp_path)}
 
 
 def test_tables_rank_by_mean_iou_and_mark_a_single_seed():

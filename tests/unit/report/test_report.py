@@ -62,11 +62,13 @@ def make_study(root: Path, *, size: float | None = 2.0, step: str = "import") ->
         for system, labels in (("unet", "prediction"), ("otsu", "otsu"))
     ]
     write_scores(evaluate(pairs, EvaluateSettings(patch_px=16)), root / "measurements")
+    # few numbers, few figures; all where some are refused by name
+    settings = MeasureSettings(quantities=("voxel_count", "volume", "share") if size else None)
     rows = [
         row
         for scan in scans
         for row in measurement_rows(
-            measure(scan.labels("prediction"), MeasureSettings(), region=scan.id),
+            measure(scan.labels("prediction"), settings, region=scan.id),
             labels="prediction",
         )
     ]

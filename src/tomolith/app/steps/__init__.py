@@ -14,8 +14,10 @@ from tomolith.app.steps.measure import MeasureStep
 from tomolith.app.steps.phantom import PhantomStep
 from tomolith.app.steps.predict import PredictStep
 from tomolith.app.steps.reconstruct import ReconstructStep
+from tomolith.app.steps.refine import RefineStep
 from tomolith.app.steps.report import ReportStep
 from tomolith.app.steps.train import TrainStep
+from tomolith.app.steps.verdict import VerdictStep
 
 _ORDER: tuple[Step, ...] = (
     PhantomStep(),
@@ -24,8 +26,10 @@ _ORDER: tuple[Step, ...] = (
     TrainStep(),
     EnsembleStep(),
     PredictStep(),
+    RefineStep(),
     EvaluateStep(),
     MeasureStep(),
+    VerdictStep(),
     CompareStep(),
     ReportStep(),
 )

@@ -8,6 +8,7 @@ from tomolith.app.recipe import only
 from tomolith.app.study import Study
 from tomolith.config import settings_hash
 from tomolith.errors import InputError
+from tomolith.label.splits import most_held_out
 from tomolith.learn.comparison.settings import CompareSettings, Run
 from tomolith.learn.settings import TrainSettings
 
@@ -66,6 +67,21 @@ class CompareStep:
         }
         best = sorted(means, key=lambda system: -means[system])
         return "mean IoU: " + ", ".join(f"{system} {means[system]:.3f}" for system in best)
+
+
+def planned_bytes(study: Study) -> dict[str, int]:
+    """Return the bytes that the labels and probabilities of all runs take at most, by scan.
+
+    Only test slices count: what is empty takes next to nothing once compressed.
+    """
+    section, base = study.recipe.compare, _base(study)
+    chosen = study.chosen_scans(section.scans, key="compare.scans")
+    shapes = {i: scan.grid.shape_zyx for i, scan in study.planned_scans().items() if i in chosen}
+    depths = {scan_id: shape[0] for scan_id, shape in shapes.items()}
+    held = most_held_out(depths, section.common(base).split)
+    per_run = [1 + len(study.schema) * run.has_probabilities for run in _runs(study)]
+    per_voxel = sum(per_run) + max(per_run)  # an older one stays until the new one is whole
+    return {i: held[i] * shape[1] * shape[2] * per_voxel for i, shape in shapes.items()}
 
 
 def _runs(study: Study) -> tuple[Run, ...]:

@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tomolith.app.evidence import FILE, REFINED, system_name
 from tomolith.app.recipe import only
+from tomolith.app.steps.refine import refined_scans, source_of
 from tomolith.app.study import Study
 from tomolith.config import progress, settings_hash
 from tomolith.core import Box, Provenance
@@ -16,8 +18,6 @@ from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, evaluate
 from tomolith.measure.tables import write_scores
 from tomolith.store.scan import Scan
 
-NETWORK_FALLBACK = "model"
-
 
 class EvaluateStep:
     """Score predictions against labels on held-out slices."""
@@ -25,7 +25,7 @@ class EvaluateStep:
     name = "evaluate"
     summary = "Score predictions against labels on held-out slices."
     function = "tomolith.measure.evaluate:evaluate"
-    after = ("phantom", "reconstruct", "import", "train", "predict")
+    after = ("phantom", "reconstruct", "import", "train", "predict", "refine")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return nothing: only results of the study are read."""
@@ -33,7 +33,7 @@ class EvaluateStep:
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
         """Return the tables."""
-        names = ["scores.parquet", "scores.csv", "confusion.json"]
+        names = ["scores.parquet", "scores.csv", "confusion.json", FILE]
         if study.recipe.predict.probabilities:
             names.append("reliability.json")
         return tuple(study.measurements / name for name in names)
@@ -56,7 +56,9 @@ class EvaluateStep:
                 mend="widen 'evaluate.subsets', or hold slices out under 'train.split'",
             )
         _require_predictions(study, parts)
-        systems = {_system_name(study): study.recipe.predict.labels}
+        systems = {system_name(study): study.recipe.predict.labels}
+        if _scores_refined(study, parts):
+            systems[f"{system_name(study)}{REFINED}"] = study.recipe.refine.labels
         if "otsu" in section.baselines and split.train:
             _label_with_otsu(study, split, parts)
             systems["otsu"] = "otsu"
@@ -83,6 +85,15 @@ def held_out(study: Study) -> Split:
         if truth in study.scan(scan_id).label_names()
     )
     return Split((), (), whole)
+
+
+def _scores_refined(study: Study, parts: dict[str, Sequence[SliceRange]]) -> bool:
+    """Tell whether the predictions were refined on every scan that is scored."""
+    recipe = study.recipe
+    if not recipe.refine or not recipe.evaluate.refined:
+        return False
+    held = {r.scan_id for part in parts.values() for r in part}
+    return source_of(study) == recipe.predict.labels and held <= set(refined_scans(study))
 
 
 def _require_predictions(study: Study, parts: dict[str, Sequence[SliceRange]]) -> None:
@@ -144,13 +155,6 @@ def _label_with_otsu(study: Study, split: Split, parts: dict[str, Sequence[Slice
 
 def _otsu_provenance(scan: Scan) -> Provenance:
     return Provenance.now("evaluate", inputs=(scan.id,), settings_hash=settings_hash("otsu"))
-
-
-def _system_name(study: Study) -> str:
-    recipe = study.recipe
-    if recipe.ensemble and recipe.predict.model == recipe.ensemble.model:
-        return recipe.ensemble.model
-    return recipe.train.network.name if recipe.train else NETWORK_FALLBACK
 
 
 def _summary(scores: Scores, systems: list[str], subsets: list[str]) -> str:

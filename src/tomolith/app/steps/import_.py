@@ -105,6 +105,7 @@ def _make_way(path: Path, study: Study, *, key: str) -> bool:
     if scan.provenance.settings_hash == key:
         return False
     ours = {"truth", "otsu"} | ({study.recipe.predict.labels} if study.recipe.predict else set())
+    ours |= {study.recipe.refine.labels} if study.recipe.refine else set()
     foreign = sorted(set(scan.label_names()) - ours)
     if foreign:
         raise InputError(

@@ -136,6 +136,7 @@ def _make_way(path: Path, study: Study, *, key: str, made: tuple[str, ...]) -> b
     if scan.provenance.settings_hash == key:
         return False
     ours = {"otsu", *made} | ({study.recipe.predict.labels} if study.recipe.predict else set())
+    ours |= {study.recipe.refine.labels} if study.recipe.refine else set()
     foreign = sorted(set(scan.label_names()) - ours)
     if foreign:
         raise InputError(

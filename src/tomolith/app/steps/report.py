@@ -21,8 +21,10 @@ class ReportStep:
         "train",
         "ensemble",
         "predict",
+        "refine",
         "evaluate",
         "measure",
+        "verdict",
         "compare",
     )
 

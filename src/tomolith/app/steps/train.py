@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tomolith.app.recipe import only
 from tomolith.app.study import Study
-from tomolith.errors import InputError
+from tomolith.errors import InputError, RecipeError
 from tomolith.learn.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -36,10 +36,15 @@ class TrainStep:
         """Say what would be trained."""
         section = study.recipe.train
         scans = study.chosen_scans(section.scans, key="train.scans")
-        return (
+        n_labelled = len({*scans} - {*section.unlabelled_scans})
+        line = (
             f"network {section.network.name}, loss {section.loss.name}, "
-            f"labels '{section.labels}' of {len(scans)} scans",
+            f"labels '{section.labels}' of {n_labelled} scans"
         )
+        if section.unlabelled.method == "none":
+            return (line,)
+        others = f" and {len(section.unlabelled_scans)} more scans" * bool(section.unlabelled_scans)
+        return (line, f"{section.unlabelled.method} on what is unlabelled in them{others}")
 
     def run(self, study: Study) -> str:
         """Train, and leave the model under ``models/``."""
@@ -78,7 +83,7 @@ def planned_model(study: Study) -> ModelBundle:
 
 
 def training_examples(study: Study) -> list[Example]:
-    """Return the labelled scans that ``train`` learns from.
+    """Return the scans that ``train`` learns from: labelled ones, then those without labels.
 
     Raises
     ------
@@ -89,7 +94,10 @@ def training_examples(study: Study) -> list[Example]:
 
     section = study.recipe.train
     examples = []
+    without = _without_labels(study)
     for scan_id in study.chosen_scans(section.scans, key="train.scans"):
+        if scan_id in without:
+            continue
         scan = study.scan(scan_id)
         if section.labels not in scan.label_names():
             if section.scans:
@@ -107,4 +115,26 @@ def training_examples(study: Study) -> list[Example]:
             where=study.scans_folder,
             mend="give 'labels:' to at least one entry of 'import.scans'",
         )
+    for scan_id in without:
+        scan = study.scan(scan_id)
+        examples.append(
+            Example.without_labels(
+                scan_id, scan.image, study.schema, stats=scan.stats, invalid=scan.invalid
+            )
+        )
     return examples
+
+
+def _without_labels(study: Study) -> tuple[str, ...]:
+    """Return the scans of which only the image is learnt from."""
+    section = study.recipe.train
+    if not section.unlabelled_scans:
+        return ()
+    both = sorted({*section.unlabelled_scans} & {*(section.scans or ())})
+    if both:
+        raise RecipeError(
+            f"the scan '{both[0]}' stands under 'scans' and under 'unlabelled_scans'",
+            where="train",
+            mend="name it in one of the two",
+        )
+    return tuple(study.chosen_scans(section.unlabelled_scans, key="train.unlabelled_scans"))

@@ -14,6 +14,7 @@ from skimage.feature import multiscale_basic_features
 from tomolith.config import Settings
 from tomolith.core import ClassSchema
 from tomolith.errors import InputError, MismatchError
+from tomolith.learn.sliding import to_bytes
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
@@ -77,13 +78,26 @@ class Forest:
         InputError
             The image is not two-dimensional.
         """
+        return self.judge(image)[0]
+
+    def judge(self, image: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        """Return the labels of one image as :meth:`predict` does, and their probabilities.
+
+        Probabilities are bytes (classes, y, x), 255 for 1: the mean over the trees of the share of
+        each class in the leaf; 0 where a pixel is unlabelled.
+        """
         rows = _features(image, self.settings)
         labels = np.empty(len(rows), np.uint8)
+        shares = np.zeros((len(self.schema), len(rows)), np.uint8)
+        channels = [self.schema.values.index(int(value)) for value in self.model.classes_]
         for start in range(0, len(rows), _ROWS_PX):
             part = slice(start, start + _ROWS_PX)
-            labels[part] = self.model.predict(rows[part])
-        labels[~np.isfinite(image).ravel()] = self.schema.unlabelled
-        return labels.reshape(image.shape)
+            found = self.model.predict_proba(rows[part])
+            labels[part] = self.model.classes_[found.argmax(axis=1)]
+            shares[channels, part] = to_bytes(found.T)
+        bad = ~np.isfinite(image).ravel()
+        labels[bad], shares[:, bad] = self.schema.unlabelled, 0
+        return labels.reshape(image.shape), shares.reshape(-1, *image.shape)
 
     def __reduce__(self) -> NoReturn:
         raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,11 @@ def choose(test: Sequence[SliceRange], n: int) -> list[tuple[str, int]]:
 def describe(
     results: Sequence[SystemResult], timings: Sequence[Timing], *, samples: list[tuple[str, int]]
 ) -> dict[str, Any]:
-    """Return what the table does not say: methods, runs, engines, the machine, as plain values."""
+    """Return what the table does not say, as plain values for JSON.
+
+    Methods, runs, engines, the machine; of each run that has probabilities also how these keep
+    their word.
+    """
     timed = {timing.system: timing for timing in timings}
     systems = [
         {
@@ -129,6 +133,9 @@ def describe(
             "runs": [[r.run, r.seed] for r in results if r.system == name],
             "engine": timed[name].engine,
             "patch_px": timed[name].patch_px,
+            "reliability": [
+                asdict(r.reliability) for r in results if r.system == name and r.reliability
+            ],
         }
         for name, result in {r.system: r for r in reversed(results)}.items()
     ]
@@ -179,6 +186,7 @@ class Comparison:
             labels_key=labels_key,
             scores=scores.rows,
             confusion=scores.confusions[0],
+            reliability=scores.reliability[0] if scores.reliability else None,
             images=score_images(run, material, split),
         )
         result.save(self.folder(run.name))

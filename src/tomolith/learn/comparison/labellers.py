@@ -26,7 +26,7 @@ from tomolith.learn.classical import (
 from tomolith.learn.comparison.material import Material
 from tomolith.learn.comparison.settings import Run, classical_options
 from tomolith.learn.settings import PredictSettings
-from tomolith.learn.sliding import best_class
+from tomolith.learn.sliding import best_class, softmax, to_bytes
 from tomolith.learn.validation import slice_logits
 from tomolith.store.scan import Scan
 
@@ -50,6 +50,12 @@ class Labeller(Protocol):
 
     def label_slice(self, scan: Scan, z: int) -> Bytes:
         """Return the labels (y, x) of one slice of a scan."""
+
+    def judge_slice(self, scan: Scan, z: int) -> tuple[Bytes, Bytes | None]:
+        """Return the labels (y, x) of one slice, and the probabilities of all classes.
+
+        Probabilities are (classes, y, x), 255 for 1; ``None`` where the method knows of none.
+        """
 
     def for_patches(self, batch: int, patch_px: int) -> Patches:
         """Return what labels batches of normalised patches (batch, patch_px, patch_px)."""
@@ -84,6 +90,16 @@ class NetworkLabeller:
 
     def label_slice(self, scan: Scan, z: int) -> Bytes:
         """Return the labels (y, x) of one slice of a scan."""
+        return best_class(self._logits(scan, z), self._values)
+
+    def judge_slice(self, scan: Scan, z: int) -> tuple[Bytes, Bytes | None]:
+        """Return the labels (y, x) of one slice, and calibrated probabilities of all classes."""
+        logits = self._logits(scan, z)
+        labels = best_class(logits, self._values)
+        logits *= np.float32(1 / self.bundle.temperature)
+        return labels, to_bytes(softmax(logits))
+
+    def _logits(self, scan: Scan, z: int) -> Float32:
         image = _normalised(scan, z, self.bundle.normalisation)
         np.nan_to_num(image, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         patch_px = self.bundle.patch_px
@@ -91,8 +107,7 @@ class NetworkLabeller:
             shape = (self._batch, self.bundle.in_channels, patch_px, patch_px)
             backend = build_backend(self._network, shape, self._settings)
             self._forward = lambda given: torch.from_numpy(backend.logits(given.numpy()))
-        logits = slice_logits(self._forward, image, patch_px=patch_px, batch=self._batch)
-        return best_class(logits, self._values)
+        return slice_logits(self._forward, image, patch_px=patch_px, batch=self._batch)
 
     def for_patches(self, batch: int, patch_px: int) -> Patches:
         """Return what labels batches of normalised patches (batch, patch_px, patch_px)."""
@@ -129,6 +144,10 @@ class OtsuLabeller:
         labels: Bytes = self._otsu.predict_box(scan.image, _slice_box(scan, z), thresholds)[0]
         return labels
 
+    def judge_slice(self, scan: Scan, z: int) -> tuple[Bytes, Bytes | None]:
+        """Return the labels (y, x) of one slice; thresholds know of no probabilities."""
+        return self.label_slice(scan, z), None
+
     def for_patches(self, batch: int, patch_px: int) -> Patches:
         """Return what labels batches of patches, by thresholds of the first of them."""
         found: list[OtsuThresholds] = []
@@ -156,7 +175,11 @@ class ForestLabeller:
 
     def label_slice(self, scan: Scan, z: int) -> Bytes:
         """Return the labels (y, x) of one slice of a scan."""
-        return self._forest.predict(_normalised(scan, z, self._normalisation))
+        return self.judge_slice(scan, z)[0]
+
+    def judge_slice(self, scan: Scan, z: int) -> tuple[Bytes, Bytes | None]:
+        """Return the labels (y, x) of one slice, and the votes of the trees."""
+        return self._forest.judge(_normalised(scan, z, self._normalisation))
 
     def for_patches(self, batch: int, patch_px: int) -> Patches:
         """Return what labels batches of patches, one after the other."""

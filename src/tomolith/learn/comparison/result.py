@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tomolith.measure.confusion import ConfusionRecord
+from tomolith.measure.reliability import ReliabilityRecord
 from tomolith.measure.rows import ScoreRow
 from tomolith.store.atomic import write_text
 
@@ -45,6 +46,8 @@ class SystemResult:
         As ``evaluate`` gives them.
     confusion
         ``None`` while it has no scores.
+    reliability
+        How probabilities keep their word on the test slices; ``None`` where there are none.
 
     Examples
     --------
@@ -67,6 +70,7 @@ class SystemResult:
     images: tuple[ImageScore, ...] = ()
     scores: tuple[ScoreRow, ...] = ()
     confusion: ConfusionRecord | None = None
+    reliability: ReliabilityRecord | None = None
 
     def save(self, folder: Path) -> None:
         """Write ``compare.json``, whole or not at all.
@@ -83,12 +87,15 @@ class SystemResult:
         """Return what :meth:`save` wrote; ``None`` where there is nothing readable."""
         try:
             values: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            found = cls(**{**values, "images": (), "scores": (), "confusion": None})
+            plain = {"images": (), "scores": (), "confusion": None, "reliability": None}
+            found = cls(**{**values, **plain})
+            trust = values["reliability"]
             return replace(
                 found,
                 images=tuple(ImageScore(**image) for image in values["images"]),
                 scores=tuple(ScoreRow(**row) for row in values["scores"]),
                 confusion=_confusion(values["confusion"]),
+                reliability=trust and ReliabilityRecord.from_dict(trust),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None

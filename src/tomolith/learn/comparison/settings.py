@@ -18,7 +18,8 @@ from tomolith.learn.settings import PredictSettings, TrainSettings
 if TYPE_CHECKING:
     from tomolith.learn.classical.forest import ForestSettings
 
-CLASSICAL = ("otsu", "multi_otsu", "random_forest")
+THRESHOLDS = ("otsu", "multi_otsu")
+CLASSICAL = (*THRESHOLDS, "random_forest")
 ENSEMBLE = "ensemble"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # these decide what is learnt from and tested on, and so must be the same for all systems
@@ -81,7 +82,7 @@ class SystemSettings(Settings):
     @property
     def has_chance(self) -> bool:
         """Whether another seed gives another result."""
-        return self.component.name not in ("otsu", "multi_otsu")
+        return self.component.name not in THRESHOLDS
 
 
 class TimingSettings(Settings):
@@ -148,6 +149,11 @@ class Run:
     def is_classical(self) -> bool:
         """Whether it is fitted anew where it is needed, and has no weights."""
         return self.method.name in CLASSICAL
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether it says how sure it is."""
+        return self.method.name not in THRESHOLDS
 
     @property
     def is_ensemble(self) -> bool:

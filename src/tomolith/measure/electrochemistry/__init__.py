@@ -1,14 +1,24 @@
 """Charge and lithium: pulses and rests, scans matched to them, Faraday's law on the area."""
 
+from tomolith.measure.electrochemistry.cell import CycledCell, cycle_cell
+from tomolith.measure.electrochemistry.closure import (
+    Analysed,
+    CellNumbers,
+    ScanBalance,
+    SideRatio,
+    close_inventory,
+)
 from tomolith.measure.electrochemistry.faraday import (
     CapacityRatio,
     ExpectedLithium,
     SeenVolume,
     capacity_ratios,
+    change_interval,
     expected_lithium,
     local_current_density_ma_cm2,
     plan_area_cm2,
 )
+from tomolith.measure.electrochemistry.files import remove_cycler, write_cycler
 from tomolith.measure.electrochemistry.matching import (
     ClockOffset,
     MatchedScan,
@@ -26,23 +36,34 @@ from tomolith.measure.electrochemistry.pulses import (
     current_on_s,
     find_steps,
 )
+from tomolith.measure.electrochemistry.settings import CyclerSettings, UnitSettings
 from tomolith.measure.electrochemistry.voltage import OnCurve, PulseVoltage, envelope, on_curve
 
 __all__ = [
+    "Analysed",
     "CapacityRatio",
+    "CellNumbers",
     "ClockOffset",
+    "CycledCell",
+    "CyclerSettings",
     "ExpectedLithium",
     "MatchedScan",
     "OnCurve",
     "Pulse",
     "PulseVoltage",
     "Rest",
+    "ScanBalance",
     "ScanMatch",
     "ScanTime",
     "SeenVolume",
+    "SideRatio",
     "Steps",
+    "UnitSettings",
     "capacity_ratios",
+    "change_interval",
+    "close_inventory",
     "current_on_s",
+    "cycle_cell",
     "envelope",
     "estimate_clock_offset",
     "expected_lithium",
@@ -52,5 +73,7 @@ __all__ = [
     "match_by_time",
     "on_curve",
     "plan_area_cm2",
+    "remove_cycler",
     "scan_times",
+    "write_cycler",
 ]

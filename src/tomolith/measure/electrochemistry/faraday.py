@@ -13,6 +13,7 @@ from typing import Literal
 
 from tomolith.core import (
     Grid,
+    Interval,
     charge_to_amount_umol,
     charge_to_mass_ug,
     charge_to_thickness_um,
@@ -21,6 +22,7 @@ from tomolith.core import (
 )
 from tomolith.errors import InputError
 from tomolith.measure.electrochemistry.pulses import Pulse
+from tomolith.measure.intervals.propagate import difference
 
 _UM2_PER_CM2 = 1e8
 
@@ -61,13 +63,13 @@ class SeenVolume:
         The state of the cell.
     volume_um3
         On the analysed area.
-    half_width_um3
-        Half of the 95 % interval; ``None`` where it is not known.
+    interval
+        Its 95 % interval; ``None`` where it is not known.
     """
 
     after_pulse: int
     volume_um3: float
-    half_width_um3: float | None = None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class CapacityRatio:
         The charge passed, scaled to the analysed area, with sign.
     ratio
         ``ct_mah / cycler_mah``; ``1 - ratio`` is the missing share.
-    low, high
+    interval
         95 % interval; ``None`` where a volume has none.
     """
 
@@ -93,8 +95,7 @@ class CapacityRatio:
     ct_mah: float
     cycler_mah: float
     ratio: float
-    low: float | None
-    high: float | None
+    interval: Interval | None = None
 
     @property
     def missing_frac(self) -> float:
@@ -192,9 +193,10 @@ def capacity_ratios(
 
     Notes
     -----
-    The intervals of two scans are taken to be independent, so that their half widths add in
-    quadrature. Errors that both share (a bias of the boundary) cancel in the difference, and the
-    interval is then too wide. The charge carries the cycler's error of below 1 %, left out.
+    The intervals of two scans are taken to be independent, so that their half
+    widths add in quadrature.
+    Errors that both share (a bias of the boundary) cancel in the difference, and the interval is
+    then too wide. The charge carries the cycler's error of below 1 %, left out.
 
     Raises
     ------
@@ -204,12 +206,14 @@ def capacity_ratios(
     Examples
     --------
     >>> pulse = Pulse(1, 1, 0, 0.0, 600.0, (0, 2), 0.75, 0.125)
-    >>> seen = [SeenVolume(0, 0.0, 1e6), SeenVolume(1, 1.5e7, 1e6)]
+    >>> boundary = "half-voxel boundary shift"
+    >>> seen = [SeenVolume(0, 0.0, Interval(-1e6, 1e6, boundary)),
+    ...         SeenVolume(1, 1.5e7, Interval(1.4e7, 1.6e7, boundary))]
     >>> ratio = capacity_ratios([pulse], seen, analysed_frac=1.0)[0]
     >>> round(ratio.ratio, 3), round(ratio.missing_frac, 3)
     (0.247, 0.753)
-    >>> round(ratio.low, 3), round(ratio.high, 3)
-    (0.224, 0.271)
+    >>> round(ratio.interval.low, 3), round(ratio.interval.high, 3), ratio.interval.method
+    (0.224, 0.271, 'half-voxel boundary shift')
     """
     found = []
     for first, second in itertools.pairwise(seen):
@@ -223,18 +227,31 @@ def capacity_ratios(
                 mend="leave out one of the two scans",
             )
         ct_mah = volume_to_charge_mah(second.volume_um3 - first.volume_um3)
-        ratio = ct_mah / cycler_mah
-        low = high = None
-        if first.half_width_um3 is not None and second.half_width_um3 is not None:
-            half_um3 = math.hypot(first.half_width_um3, second.half_width_um3)
-            half = abs(volume_to_charge_mah(half_um3) / cycler_mah)
-            low, high = ratio - half, ratio + half
         found.append(
             CapacityRatio(
-                first.after_pulse, second.after_pulse, ct_mah, cycler_mah, ratio, low, high
+                first.after_pulse,
+                second.after_pulse,
+                ct_mah,
+                cycler_mah,
+                ct_mah / cycler_mah,
+                _scaled(change_interval(first, second), cycler_mah),
             )
         )
     return tuple(found)
+
+
+def change_interval(first: SeenVolume, second: SeenVolume) -> Interval | None:
+    """Return the interval of ``second - first``: half widths add in quadrature."""
+    a, b = first.interval, second.interval
+    return None if a is None or b is None else difference(b, a)
+
+
+def _scaled(volume_um3: Interval | None, cycler_mah: float) -> Interval | None:
+    if volume_um3 is None:
+        return None
+    ends = (volume_to_charge_mah(v) / cycler_mah for v in (volume_um3.low, volume_um3.high))
+    low, high = sorted(ends)
+    return Interval(low, high, volume_um3.method)
 
 
 def local_current_density_ma_cm2(

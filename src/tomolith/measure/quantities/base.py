@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.core import Box, ClassSchema, Grid
-from tomolith.errors import MismatchError
 from tomolith.measure.quantities.frame import Frame
 
 Counts = npt.NDArray[np.int64]
@@ -45,10 +44,33 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class ClassValue:
-    """The number found for one class, or for a part of the cell; ``None`` where there is none."""
+    """The number found for one class, or for a part of the cell; ``None`` where there is none.
+
+    ``method`` says in words how it was found or why not; empty where voxels were counted.
+    """
 
     class_name: str
     value: float | int | None
+    method: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuantityMap:
+    """A map over the plan that a quantity gives beside its numbers.
+
+    Parameters
+    ----------
+    name
+        Name of its file: letters, digits and ``_``.
+    unit
+        As of numbers.
+    values
+        Shape (n_u, n_v), u and v the axes of the plan; NaN where there is nothing.
+    """
+
+    name: str
+    unit: str
+    values: npt.NDArray[np.float32]
 
 
 class Quantity(ABC):
@@ -104,62 +126,9 @@ class Quantity(ABC):
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return one number per part, in the order of :attr:`parts`."""
 
+    def maps(self, grid: Grid) -> tuple[QuantityMap, ...]:
+        """Return the maps over the plan that this quantity makes; none unless told otherwise.
 
-def class_counts(region: Region, schema: ClassSchema) -> Counts:
-    """Return the number of voxels of the core with each label value, of shape (256,).
-
-    Raises
-    ------
-    MismatchError
-        A value stands in no class of the schema; all such values are listed.
-    """
-    key = ("class_counts", schema)
-    if key not in region.cache:
-        region.cache[key] = _count(region.core_labels, schema)
-    found: Counts = region.cache[key]
-    return found
-
-
-def _count(labels: npt.NDArray[Any], schema: ClassSchema) -> Counts:
-    known = (*schema.values, schema.unlabelled)
-    out: Counts = np.zeros(256, np.int64)
-    for value in known:  # one comparison per class is 10 times faster than bincount
-        out[value] = np.count_nonzero(labels == value)
-    if out.sum() == labels.size:
-        return out
-    values, counts = np.unique(labels, return_counts=True)
-    bad = [(v, n) for v, n in zip(values, counts, strict=True) if v not in known]
-    raise MismatchError(
-        "label values outside the class schema: "
-        + ", ".join(f"{v} ({n} voxels so far)" for v, n in bad),
-        expected=f"one of {', '.join(str(v) for v in known)}",
-        mend="add the classes to the schema, or map the values when the labels are read",
-    )
-
-
-class CountingQuantity(Quantity):
-    """A quantity that follows from the number of voxels with each label value."""
-
-    def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
-        super().__init__(schema, frame)
-        self._n: Counts = np.zeros(256, np.int64)
-
-    def update(self, region: Region) -> None:
-        """Count the label values of the core; ``MismatchError`` for a value of no class."""
-        self._n += class_counts(region, self.schema)
-
-    def merge(self, other: Self) -> None:
-        """Add the counts of ``other``."""
-        self._n += other._n
-
-    def count(self, class_name: str) -> int:
-        """Return the number of voxels of a class, or of ``unlabelled``."""
-        value = (
-            self.schema.unlabelled if class_name == UNLABELLED else self.schema[class_name].value
-        )
-        return int(self._n[value])
-
-    @property
-    def n_labelled(self) -> int:
-        """Number of voxels that have a class."""
-        return sum(self.count(name) for name in self.schema.names)
+        Asked for only where the voxel size is known.
+        """
+        return ()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from tomolith.core import Grid
-from tomolith.measure.quantities.base import ClassValue
-from tomolith.measure.quantities.columns import SidesQuantity
-from tomolith.measure.quantities.frame import PLATING, STRIPPING
+from typing import Self
+
+from tomolith.core import ClassSchema, Grid
+from tomolith.measure.quantities.base import ClassValue, Region
+from tomolith.measure.quantities.columns import AnalysedColumns, SidesQuantity
+from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame
 from tomolith.measure.quantities.sides import GROWN, electrode_part, has_electrodes
 
 
@@ -29,9 +31,23 @@ class EffectiveThickness(SidesQuantity):
     """
 
     unit = "um"
-    formula = "d = V / A, A the plan area of the scan"
+    formula = "d = V / A, A the plan area of the columns that hold labels"
     source = "Huang et al., npj Comput. Mater. 9, 93 (2023)"
     is_physical = True
+
+    def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
+        super().__init__(schema, frame)
+        self._plan = AnalysedColumns(schema, self.frame)
+
+    def update(self, region: Region) -> None:
+        """Count the classes of the core on each side, and the columns that hold labels."""
+        super().update(region)
+        self._plan.update(region)
+
+    def merge(self, other: Self) -> None:
+        """Add what ``other`` counted."""
+        super().merge(other)
+        self._plan.merge(other._plan)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -43,10 +59,12 @@ class EffectiveThickness(SidesQuantity):
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the thicknesses; ``InputError`` where the voxel size is unknown."""
+        if not self._plan.n:
+            return tuple(ClassValue(p, None, "no voxel has a class") for p in self.parts)
         counts = [self.count(name) for name in self.schema.names]
         if has_electrodes(self.schema):
             electrodes = [self.count("electrode", side) for side in (STRIPPING, PLATING)]
             grown = [sum(self.count(n) for n in GROWN[side]) for side in (STRIPPING, PLATING)]
             counts += [*electrodes, *(e + g for e, g in zip(electrodes, grown, strict=True))]
-        per_voxel = grid.voxel_volume_um3 / self.frame.plan_area_um2(grid)
+        per_voxel = self.frame.column_um(grid, "a thickness") / self._plan.n
         return tuple(ClassValue(p, n * per_voxel) for p, n in zip(self.parts, counts, strict=True))

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from tomolith.core import Grid
-from tomolith.measure.quantities.base import ClassValue
+from tomolith.measure.quantities.base import ClassValue, QuantityMap
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.measure.quantities.sides import electrode_part
-from tomolith.measure.quantities.surfaces import SurfaceQuantity, Surfaces, mean
+from tomolith.measure.quantities.surfaces import Heights, SurfaceQuantity, Surfaces, mean
+
+
+def side_maps(name: str, unit: str, by_side: dict[str, Heights]) -> tuple[QuantityMap, ...]:
+    """Return one map per side, called such as ``position_plating_side``."""
+    return tuple(
+        QuantityMap(f"{name}_{side.replace(' ', '_')}", unit, by_side[side].astype(np.float32))
+        for side in (STRIPPING, PLATING)
+    )
 
 
 class _OfElectrodes(SurfaceQuantity):
@@ -58,6 +68,10 @@ class Position(_OfElectrodes):
         """Return the mean height."""
         return mean(surfaces.inner[side])
 
+    def maps(self, grid: Grid) -> tuple[QuantityMap, ...]:
+        """Return the heights of both inner faces."""
+        return side_maps("position", self.unit, self.surfaces(grid).inner)
+
 
 class Roughness(_OfElectrodes):
     """Roughness in µm of each electrode's inner face, about its plane."""
@@ -99,6 +113,12 @@ class LocalThickness(_OfElectrodes):
         """Return the mean."""
         return mean(surfaces.local_thickness_um(side))
 
+    def maps(self, grid: Grid) -> tuple[QuantityMap, ...]:
+        """Return the thickness of both electrodes."""
+        surfaces = self.surfaces(grid)
+        found = {side: surfaces.local_thickness_um(side) for side in (STRIPPING, PLATING)}
+        return side_maps("local_thickness", self.unit, found)
+
 
 class Gap(SurfaceQuantity):
     """Distance in µm between the electrodes' inner faces: along the axis, and across the tilt.
@@ -122,6 +142,11 @@ class Gap(SurfaceQuantity):
         along = mean(surfaces.gap_um)
         across = None if along is None or not cosines else along * sum(cosines) / len(cosines)
         return ClassValue(self.parts[0], along), ClassValue(self.parts[1], across)
+
+    def maps(self, grid: Grid) -> tuple[QuantityMap, ...]:
+        """Return the distance along the axis."""
+        values = self.surfaces(grid).gap_um.astype(np.float32)
+        return (QuantityMap("gap", self.unit, values),)
 
 
 class CellThickness(SurfaceQuantity):

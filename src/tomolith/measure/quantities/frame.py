@@ -82,12 +82,6 @@ class Frame:
         """Return the voxel size across the cell; ``InputError`` where it is unknown."""
         return grid.require_voxel_size_um(purpose)[self.axis]
 
-    def plan_area_um2(self, grid: Grid) -> float:
-        """Return the area of the volume seen along the axis."""
-        u, v = self.plan_sizes_um(grid, "a plan area")
-        n_u, n_v = self.plan_shape(grid.shape_zyx)
-        return n_u * u * n_v * v
-
     def first_high(self, box: Box) -> npt.NDArray[np.int64]:
         """Return, per column (u, v) of a box, the first index that lies on the high side.
 
@@ -163,14 +157,16 @@ def _middles(
     cut = frame.across(
         labelmap.read(Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])))
     )[0]
-    here = cut == value
-    index = np.arange(len(here))[:, None]
-    last = np.maximum.accumulate(np.where(here, index, -1), axis=0)
-    before = np.vstack([np.full((1, here.shape[1]), -1), last[:-1]])
-    gap = np.where(here & (before >= 0), index - before - 1, 0)
-    end, columns = gap.argmax(axis=0), np.arange(here.shape[1])
-    width = gap[end, columns]
-    middle = (end + before[end, columns]) / 2
-    chosen = width > 0
-    v = columns[chosen].astype(np.float64)
-    return np.full(len(v), float(u)), v, middle[chosen], width[chosen].astype(np.float64)
+    here = np.zeros((cut.shape[0] + 2, cut.shape[1]), np.bool_)
+    here[1:-1] = cut == value
+    row, column = np.divmod(np.flatnonzero(here[1:] != here[:-1]), cut.shape[1])
+    order = np.lexsort((row, column))
+    ends, v = row[order].reshape(-1, 2), column[order][::2]  # of each stretch of electrode
+    pairs = np.flatnonzero(v[1:] == v[:-1])  # with another stretch above it in the same column
+    before, end, v = ends[pairs, 1] - 1, ends[pairs + 1, 0], v[pairs]
+    width = end - before - 1
+    order = np.lexsort((end, -width, v))
+    widest = order[np.unique(v[order], return_index=True)[1]]
+    middle = (end + before) / 2
+    found = v[widest].astype(np.float64), middle[widest], width[widest].astype(np.float64)
+    return np.full(len(widest), float(u)), *found

@@ -16,7 +16,8 @@ from tomolith.measure.quantities.frame import Frame, PlanKey
 class PlanCoverage(Quantity):
     """Share of the plan area under or over which a class occurs at all (0 to 1).
 
-    What is left to 1 is the share that is not occupied. Memory: one byte per class and column.
+    What is left to 1 is the share that is not occupied. Columns without any label are no part of
+    the area. Memory: one byte per class and column.
 
     Examples
     --------
@@ -30,7 +31,7 @@ class PlanCoverage(Quantity):
     """
 
     unit = "1"
-    formula = "columns with at least one voxel of the class / columns"
+    formula = "columns with at least one voxel of the class / columns that hold labels"
     source = "Huang et al., npj Comput. Mater. 9, 93 (2023)"
 
     def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
@@ -52,11 +53,13 @@ class PlanCoverage(Quantity):
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the shares."""
-        n_u, n_v = self.frame.plan_shape(grid.shape_zyx)
-        n = np.zeros(len(self.schema), np.int64)
+        n, n_columns = np.zeros(len(self.schema), np.int64), 0
         for seen in self._seen.values():
             n += np.count_nonzero(seen, axis=(1, 2))
+            n_columns += int(np.count_nonzero(seen.any(axis=0)))
+        if not n_columns:
+            return tuple(ClassValue(p, None, "no voxel has a class") for p in self.parts)
         return tuple(
-            ClassValue(name, int(k) / (n_u * n_v))
+            ClassValue(name, int(k) / n_columns)
             for name, k in zip(self.schema.names, n, strict=True)
         )

@@ -9,6 +9,10 @@ GROWN = {PLATING: ("dendrite", "deposited"), STRIPPING: ("redeposited",)}
 """Li that grew on an electrode, wherever it reaches."""
 
 
+ALL_LI = "all Li"
+"""The part that stands for the Li of the whole cell."""
+
+
 def electrode_part(side: str) -> str:
     """Return the name of the electrode of a side.
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from tomolith.core import ClassSchema, Grid
 from tomolith.measure.quantities.base import Quantity, Region
-from tomolith.measure.quantities.columns import assemble, column_counts
+from tomolith.measure.quantities.changes import changes
+from tomolith.measure.quantities.columns import assemble, column_counts, first_high_inside
 from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame, PlanKey
 
 Ends = npt.NDArray[np.int32]
@@ -166,21 +167,25 @@ class SurfaceQuantity(Quantity):
 
 def _electrode_ends(region: Region, frame: Frame, value: int) -> Ends:
     """Return -start and stop of the electrode on either side of each column, (4, n_u, n_v)."""
-    labels = frame.across(region.core_labels)
-    first = region.core.start_zyx[frame.axis]
-    index = np.arange(first, first + labels.shape[1], dtype=np.int32)[:, None]
-    first_high = frame.first_high(region.core)
-    out = np.full((4, labels.shape[0], labels.shape[2]), _NOWHERE, np.int32)
-    nowhere = np.int32(_NOWHERE)
-    for u in range(labels.shape[0]):
-        here = labels[u] == value
-        if not here.any():
-            continue
-        is_high = index >= first_high[u]
-        for row, side in ((_LOW_START, here & ~is_high), (_HIGH_START, here & is_high)):
-            out[row, u] = np.where(side, -index, nowhere).max(axis=0)
-            out[row + 1, u] = np.where(side, index + 1, nowhere).max(axis=0)
-    return out
+    first_high, first = first_high_inside(region, frame), region.core.start_zyx[frame.axis]
+    plane, n = first_high.ravel(), first_high.size
+    starts, stops = changes(region, frame.axis).ends_of(value)
+    starts_low, stops_low = starts[1] < plane[starts[0]], stops[1] <= plane[stops[0]]
+    n_open = np.bincount(starts[0][starts_low], minlength=n)
+    n_open -= np.bincount(stops[0][stops_low], minlength=n)
+    through = np.flatnonzero(n_open)  # of both sides: it ends at the plane, and begins anew
+    out = np.full(4 * n, _NOWHERE, np.int32)
+    for rows, (column, position) in (
+        (np.where(starts_low, _LOW_START, _HIGH_START), starts),
+        (np.full(len(through), _HIGH_START), (through, plane[through])),
+    ):
+        np.maximum.at(out, rows * n + column, -(position + first))
+    for rows, (column, position) in (
+        (np.where(stops_low, _LOW_STOP, _HIGH_STOP), stops),
+        (np.full(len(through), _LOW_STOP), (through, plane[through])),
+    ):
+        np.maximum.at(out, rows * n + column, position + first)
+    return out.reshape(4, *first_high.shape)
 
 
 def mean(values: Heights) -> float | None:

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.core import ClassSchema, Grid
-from tomolith.measure.quantities.base import ClassValue, Quantity, Region
-from tomolith.measure.quantities.columns import assemble
+from tomolith.measure.quantities.base import ClassValue, Quantity, QuantityMap, Region
+from tomolith.measure.quantities.changes import Changes, changes, summed
+from tomolith.measure.quantities.columns import AnalysedColumns, assemble
 from tomolith.measure.quantities.frame import Frame, PlanKey
 
 Flags = npt.NDArray[np.bool_]
@@ -58,22 +59,30 @@ class Stretch:
         )
 
 
-def look_at(labels: npt.NDArray[Any], values: tuple[int, int, int]) -> Stretch:
-    """Return the stretch of labels (u, outwards, v); values of pit, redeposited and electrode."""
-    pit_value, filled_value, electrode_value = values
-    pit, filled = labels == pit_value, labels == filled_value
-    n_pit = pit.sum(axis=1, dtype=np.int32)
-    has_filled = filled.any(axis=1)
-    n_below, over_void, contact = np.zeros_like(n_pit), *np.zeros((2, *n_pit.shape), np.bool_)
-    for u in np.flatnonzero(has_filled.any(axis=1)):  # most blocks hold no redeposited Li
-        outer = filled[u, 1:]
-        over_void[u] = (pit[u, :-1] & outer).any(axis=0)
-        contact[u] = ((labels[u, :-1] == electrode_value) & outer).any(axis=0)
-        # redeposited Li at or above a place: the reversed running maximum
-        above = np.maximum.accumulate(filled[u, ::-1], axis=0)[::-1]
-        n_below[u] = np.count_nonzero(pit[u] & above, axis=0)
-    first, last = labels[:, 0].copy(), labels[:, -1].copy()
-    return Stretch(n_pit, n_below, has_filled, over_void, contact, first, last)
+def look_at(found: Changes, values: tuple[int, int, int]) -> Stretch:
+    """Return the stretch of columns seen outwards; values of pit, redeposited and electrode."""
+    pit, filled, electrode = values
+    shape, n = found.plan_shape, found.first.size
+    top = np.zeros(n, np.int32)  # where the outermost redeposited Li of each column ends
+    np.maximum.at(top, *found.ends_of(filled)[1])
+    n_pit, n_below = np.zeros((2, n), np.int64)
+    for (column, position), sign in zip(found.ends_of(pit), (-1, 1), strict=True):
+        below = position < top[column]
+        n_pit += sign * summed(column, position, n)
+        n_below += sign * summed(column[below], position[below], n)
+    over_void, contact = np.zeros((2, n), np.bool_)
+    starts_filled = found.after == filled
+    over_void[found.column[starts_filled & (found.before == pit)]] = True
+    contact[found.column[starts_filled & (found.before == electrode)]] = True
+    return Stretch(
+        n_pit.astype(np.int32).reshape(shape),
+        n_below.astype(np.int32).reshape(shape),
+        (top > 0).reshape(shape),
+        over_void.reshape(shape),
+        contact.reshape(shape),
+        found.first,
+        found.last,
+    )
 
 
 class _Voids(Quantity):
@@ -102,8 +111,8 @@ class _Voids(Quantity):
         """Look at the columns of the core."""
         key = ("voids", self.frame)
         if key not in region.cache:
-            labels = self.frame.across(region.core_labels)
-            outwards = labels if self.frame.plating_high else labels[:, ::-1]
+            found = changes(region, self.frame.axis)
+            outwards = found if self.frame.plating_high else found.reversed()
             region.cache[key] = look_at(outwards, self._values)
         start = region.core.start_zyx[self.frame.axis]
         place = self._stretches.setdefault(self.frame.plan_key(region.core), {})
@@ -143,12 +152,29 @@ class VoidMapShare(_Voids):
     """
 
     unit = "1"
-    formula = "columns with a pit voxel right below a redeposited one / columns"
+    formula = "columns with a pit voxel right below a redeposited one / columns that hold labels"
+
+    def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
+        super().__init__(schema, frame)
+        self._plan = AnalysedColumns(schema, self.frame)
+
+    def update(self, region: Region) -> None:
+        """Look at the columns of the core, and count those that hold labels."""
+        super().update(region)
+        self._plan.update(region)
+
+    def merge(self, other: Self) -> None:
+        """Add what ``other`` saw."""
+        super().merge(other)
+        self._plan.merge(other._plan)
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the share."""
+        n = self._plan.n
+        if not n:
+            return (ClassValue("redeposited", None, "no voxel has a class"),)
         over, _, _ = self.whole(grid)
-        return (ClassValue("redeposited", float(over.mean())),)
+        return (ClassValue("redeposited", int(np.count_nonzero(over)) / n),)
 
 
 class VoidDepth(_Voids):
@@ -174,6 +200,12 @@ class VoidDepth(_Voids):
         """Return the depth of the void below redeposited Li, over the plan."""
         _, _, below = self.whole(grid)
         return below.astype(np.float64) * self.frame.column_um(grid, "the depth of a void")
+
+    def maps(self, grid: Grid) -> tuple[QuantityMap, ...]:
+        """Return the depth where there is a void."""
+        depth = self.depth_map_um(grid).astype(np.float32)
+        depth[depth == 0] = np.nan
+        return (QuantityMap("void_depth", self.unit, depth),)
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the mean; ``None`` where there is no void."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tomolith.core import Grid
-from tomolith.measure.quantities.base import UNLABELLED, ClassValue, CountingQuantity
+from tomolith.measure.quantities.base import UNLABELLED, ClassValue
+from tomolith.measure.quantities.counting import CountingQuantity
 
 
 class VoxelCount(CountingQuantity):

@@ -151,8 +151,8 @@ def _contradiction(record: CyclerRecord, path: Path) -> MismatchError:
         )
     else:
         mend = (
-            f"it looks as if {cause}: correct the heading, or state the true unit, "
-            "for example CyclerUnits(current='mA')"
+            f"it looks as if {cause}: correct the heading, or state the true unit, for example "
+            "'units: {current: mA}' in the recipe, CyclerUnits(current='mA') in Python"
         )
     return MismatchError(
         f"on {name} the file states {worst.stated_mah:.6g} mAh, but current × time gives "

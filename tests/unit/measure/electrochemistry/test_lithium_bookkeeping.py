@@ -1,8 +1,10 @@
 """Charge, lithium and what scans show of it: numbers worked out by hand, and the phantom's."""
 
+import math
+
 import pytest
 
-from tomolith.core import Grid
+from tomolith.core import Grid, Interval
 from tomolith.errors import InputError
 from tomolith.measure.electrochemistry import (
     Pulse,
@@ -56,17 +58,30 @@ def test_the_ratio_is_one_where_all_lithium_is_seen():
     seen = [SeenVolume(state, volume) for state, volume in enumerate(volumes)]
     ratios = capacity_ratios(PULSES, seen, analysed_frac=0.1)
     assert [r.ratio for r in ratios] == pytest.approx([1.0] * 4)
-    assert [r.low for r in ratios] == [None] * 4
+    assert [r.interval for r in ratios] == [None] * 4
     assert ratios[2].cycler_mah == pytest.approx(-0.0125)
 
 
 def test_the_missing_share_and_its_interval():
     full = expected_lithium(0.125, electrode_area_cm2=0.5).volume_um3
-    seen = [SeenVolume(0, 0.0, 0.03 * full), SeenVolume(2, 0.5 * full, 0.04 * full)]
+    bounds = [Interval((v - w) * full, (v + w) * full, "x") for v, w in ((0, 0.03), (0.5, 0.04))]
+    seen = [SeenVolume(0, 0.0, bounds[0]), SeenVolume(2, 0.5 * full, bounds[1])]
     (ratio,) = capacity_ratios(PULSES, seen, analysed_frac=1.0)
     assert (ratio.from_pulse, ratio.to_pulse) == (0, 2)
     assert ratio.missing_frac == pytest.approx(0.75)
-    assert (ratio.low, ratio.high) == pytest.approx((0.225, 0.275))
+    assert ratio.interval is not None
+    assert (ratio.interval.low, ratio.interval.high) == pytest.approx((0.225, 0.275))
+
+
+def test_on_discharge_the_ends_of_the_interval_stay_in_order():
+    full = expected_lithium(0.125, electrode_area_cm2=0.5).volume_um3
+    bounds = [Interval((v - 0.03) * full, (v + 0.1) * full, "x") for v in (1.0, 0.5)]
+    seen = [SeenVolume(2, full, bounds[0]), SeenVolume(3, 0.5 * full, bounds[1])]
+    (ratio,) = capacity_ratios(PULSES, seen, analysed_frac=1.0)
+    assert ratio.ratio == pytest.approx(0.5)
+    assert ratio.interval is not None
+    arm = math.hypot(0.065, 0.065)  # half widths; both lie alike around the value
+    assert (ratio.interval.low, ratio.interval.high) == pytest.approx((0.5 - arm, 0.5 + arm))
 
 
 def test_no_ratio_without_charge():

@@ -1,0 +1,384 @@
+"""What the benchmarks that compare systems share: a recipe, taken to its end or shortened."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from benchmarks.common import commit, table
+from tomolith.app.run import run_study
+from tomolith.app.steps import STEPS
+from tomolith.app.steps.base import is_done
+from tomolith.app.study import Study
+from tomolith.core import Box
+from tomolith.label.splits import Split
+from tomolith.learn.bundle import ModelBundle
+from tomolith.report.compared import Comparison, SystemFiles, read_comparison
+from tomolith.report.comparison import plus_minus, tables
+from tomolith.report.words import duration
+
+RECIPES = Path(__file__).resolve().parent / "recipes"
+# What a time limit takes the place of.
+_LENGTHS = ("epochs", "minutes", "patience", "patches_per_epoch", "matphase")
+_ENDLESS = 100_000
+FOREST_PX = 60_000  # that a forest learns from, in a shortened run
+_PICTURE_PX = 1000
+_SHORT_PATCHES = 512  # patches between two looks at the validation slices
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How far a protocol is taken.
+
+    Parameters
+    ----------
+    minutes
+        Training time of each network; ``None``: the protocol's own epochs and seeds.
+    threads
+        Of the networks; ``None``: all cores.
+    work
+        Folder in which the study is kept, so that a run that was stopped goes on.
+    quick
+        Tiny data, seconds of training: only shows that the script runs.
+    """
+
+    minutes: float | None = None
+    threads: int | None = None
+    work: Path | None = None
+    quick: bool = False
+
+    @property
+    def is_short(self) -> bool:
+        """Whether time ends the trainings, not the protocol."""
+        return self.quick or self.minutes is not None
+
+    @property
+    def arguments(self) -> str:
+        """What stands on the command line after the benchmark's name."""
+        words = [
+            f"--{key} {value:g}"
+            for key, value in (("minutes", self.minutes), ("threads", self.threads))
+            if value is not None
+        ]
+        return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A comparison as it should be run, and what a shortened run leaves out of it.
+
+    Parameters
+    ----------
+    recipe
+        Name of the file in ``benchmarks/recipes``, without its ending.
+    short_systems
+        Systems of a shortened run; empty: all.
+    short, quick
+        Changes of the recipe of a shortened and of a quick run, section by section.
+    """
+
+    recipe: str
+    short_systems: tuple[str, ...] = ()
+    short: Mapping[str, Any] = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self, extent: Extent) -> dict[str, Any]:
+        """Return the recipe for ``extent``."""
+        text = (RECIPES / f"{self.recipe}.yaml").read_text(encoding="utf-8")
+        recipe: dict[str, Any] = yaml.safe_load(text)
+        if extent.is_short:
+            recipe = shortened(recipe, extent, self.short_systems)
+            _merge(recipe, self.short)
+        if extent.quick:
+            _merge(recipe, self.quick)
+        if extent.threads is not None:
+            recipe["compare"]["threads"] = extent.threads
+            recipe["compare"].setdefault("train", {})["threads"] = extent.threads
+        return recipe
+
+    def left_out(self) -> list[str]:
+        """Return the systems that a shortened run leaves out."""
+        names = [_named(system)["name"] for system in self.load(Extent())["compare"]["systems"]]
+        return [name for name in names if self.short_systems and name not in self.short_systems]
+
+
+def shortened(recipe: Mapping[str, Any], extent: Extent, keep: Sequence[str]) -> dict[str, Any]:
+    """Return a recipe whose networks are trained for some minutes each, with one seed.
+
+    Examples
+    --------
+    >>> full = {"compare": {"seeds": [0, 1], "systems": [{"name": "a", "train": {"epochs": 9}}]}}
+    >>> short = shortened(full, Extent(minutes=2), ())["compare"]
+    >>> short["seeds"], short["systems"], short["train"]["minutes"]
+    ([0], [{'name': 'a', 'train': {}}], 2)
+    """
+    made = copy.deepcopy(dict(recipe))
+    section = made["compare"]
+    systems = [_named(system) for system in section["systems"]]
+    section["systems"] = [s for s in systems if not keep or s["name"] in keep]
+    for system in section["systems"]:
+        own = system.get("train")
+        if own is not None:
+            system["train"] = {k: v for k, v in own.items() if k not in _LENGTHS}
+        system.pop("seeds", None)
+    section["seeds"] = [0]
+    section["train"] = {
+        **section.get("train", {}),
+        "minutes": 0.05 if extent.quick else extent.minutes,
+        "epochs": _ENDLESS,
+        "patience": None,
+        "patches_per_epoch": 32 if extent.quick else _SHORT_PATCHES,
+        "matphase": {"ugsm_epochs": _ENDLESS, "epochs": _ENDLESS},
+    }
+    most_px = FOREST_PX // 30 if extent.quick else FOREST_PX
+    for system in section["systems"]:
+        if system["name"] == "random_forest":
+            system["method"] = {"name": "random_forest", "max_pixels": most_px}
+    # the machine of a shortened run is rarely quiet: latency is measured by `latency`
+    section["timing"] = {"rounds": 1, "max_batch": 1, "seconds": 0.1}
+    return made
+
+
+def _named(system: Any) -> dict[str, Any]:
+    return {"name": system} if isinstance(system, str) else dict(system)
+
+
+def _merge(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, change in changes.items():
+        if isinstance(change, Mapping) and isinstance(values.get(key), dict):
+            _merge(values[key], change)
+        else:
+            values[key] = change
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished comparison: its study, tables, and how far it was taken."""
+
+    study: Study
+    comparison: Comparison
+    protocol: Protocol
+    extent: Extent
+    folder: Path
+
+    def score(self, system: str, metric: str = "iou", class_name: str = "") -> float | None:
+        """Return a score, pooled over all pixels; the mean over the seeds."""
+        row = self.comparison.row(system, metric, convention="pooled", class_name=class_name)
+        return None if row is None else row.value
+
+    @property
+    def best(self) -> str:
+        """Name of the system with the best mean IoU."""
+        return self.comparison.ranked[0].name
+
+    @property
+    def runs(self) -> dict[str, Path]:
+        """Folder of the model of each network's first run, by system."""
+        folder = self.study.root / "models"
+        found = {s.name: folder / s.runs[0][0] for s in self.comparison.systems}
+        return {name: path for name, path in found.items() if (path / "model.yaml").exists()}
+
+
+@contextmanager
+def work_folder(extent: Extent, name: str) -> Iterator[Path]:
+    """Give the folder in which the study lies; one that vanishes where none is named."""
+    if extent.work is None:
+        with tempfile.TemporaryDirectory() as made:
+            yield Path(made)
+        return
+    folder = extent.work.resolve() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+
+
+def run_protocol(protocol: Protocol, extent: Extent, folder: Path) -> Outcome:
+    """Run a comparison in ``folder``, or what of it is not done yet."""
+    recipe = {**protocol.load(extent), "study": str(folder / "study")}
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    study = Study.load(path)
+    if not is_done(STEPS["compare"], study):
+        _note_commit(folder)
+    run_study(study, say=print, until="compare")
+    comparison = read_comparison(study.root)
+    assert comparison is not None
+    return Outcome(study, comparison, protocol, extent, folder)
+
+
+def _note_commit(folder: Path) -> None:
+    """Remember under which commit something is trained: the page may be written later."""
+    path = folder / "commits.txt"
+    known = path.read_text().splitlines() if path.exists() else []
+    path.write_text("\n".join(dict.fromkeys((*known, commit()))) + "\n")
+
+
+def circumstances_of(*outcomes: Outcome) -> list[tuple[str, str]]:
+    """Return the rows that tell seeds, threads and the commits of the trainings."""
+    seeds = sorted({s for o in outcomes for s in o.study.recipe.compare.seeds})
+    commits = [c for o in outcomes for c in (o.folder / "commits.txt").read_text().splitlines()]
+    threads = outcomes[0].extent.threads
+    return [
+        ("trained at commit", ", ".join(dict.fromkeys(commits))),
+        ("seeds", ", ".join(str(seed) for seed in seeds)),
+        ("threads of the networks", "all cores" if threads is None else str(threads)),
+    ]
+
+
+def extent_words(outcome: Outcome) -> str:
+    """Say whether this is the protocol or a shortened run of it."""
+    extent, protocol = outcome.extent, outcome.protocol
+    if not extent.is_short:
+        return "The full protocol, with its epochs and seeds."
+    threads = "all cores" if extent.threads is None else f"{extent.threads} CPU thread(s)"
+    words = (
+        f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each network on "
+        f"{threads}, one seed, instead of the protocol's epochs and seeds; a random forest learns "
+        f"from {FOREST_PX:,} pixels. Ranks may change with longer training, and differences of a "
+        "few hundredths may be chance; the column 'patches seen' says how far each came."
+    )
+    left_out = protocol.left_out()
+    if left_out:
+        words += f" Not run: {', '.join(left_out)}."
+    return words
+
+
+def score_tables(outcome: Outcome) -> list[str]:
+    """Return the tables of the comparison as Markdown: scores, classes, images, cost."""
+    found = []
+    for made in tables(outcome.comparison)[:-1]:
+        rows = [(row.heading, *row.cells) for row in made.rows]
+        found.append(f"**{made.title}**\n\n" + table(("system", *made.columns), rows))
+    return [*found, _cost(outcome)]
+
+
+def _cost(outcome: Outcome) -> str:
+    rows = []
+    for system in outcome.comparison.ranked:
+        values = {
+            key: outcome.comparison.row(system.name, key)
+            for key in ("parameters", "flops", "latency", "training_time")
+        }
+        numbers = {k: None if row is None else row.value for k, row in values.items()}
+        seconds = numbers["training_time"]
+        cells = [
+            system.name,
+            _text(numbers["parameters"], 1e-6, ",.3f"),
+            _text(numbers["flops"], 1e-9, ",.2f"),
+            "–" if seconds is None else duration(seconds),
+            _seen(outcome, system),
+        ]
+        if not outcome.extent.is_short:
+            cells.insert(3, plus_minus(values["latency"], 2))
+        rows.append(cells)
+    header = ["system", "parameters (million)", "GFLOP per patch", "training", "patches seen"]
+    if not outcome.extent.is_short:
+        header.insert(3, "latency of a patch (ms)")
+    return "**Size and training, first seed**\n\n" + table(header, rows)
+
+
+def _text(value: float | None, factor: float, form: str) -> str:
+    return "–" if value is None else format(value * factor, form)
+
+
+def _seen(outcome: Outcome, system: SystemFiles) -> str:
+    """Return how many patches the first training saw; with stages, those of the last."""
+    folder = outcome.runs.get(system.name)
+    log = None if folder is None else folder / "log.csv"
+    if log is None or not log.exists():
+        return "–"
+    with log.open() as file:
+        n_steps = int(list(csv.DictReader(file))[-1]["step"])
+    settings = ModelBundle.load(log.parent).settings
+    return "–" if settings is None else f"{n_steps * settings.batch:,}"
+
+
+def rank_words(outcome: Outcome, networks: Sequence[str]) -> str:
+    """Say in which order the systems came in, by mean IoU."""
+    order = [s.name for s in outcome.comparison.ranked]
+    words = "Rank by mean IoU: " + ", ".join(f"{i + 1}. {name}" for i, name in enumerate(order))
+    first = next((name for name in order if name in networks), "")
+    return f"{words}. " + (
+        f"The best of {', '.join(networks)} is **{first}**." if first and len(networks) > 1 else ""
+    )
+
+
+def difference_words(outcome: Outcome, name: str, others: Sequence[str]) -> str:
+    """Say how much better or worse a system's mIoU is than that of others."""
+    found = []
+    for other in others:
+        first, second = outcome.score(name), outcome.score(other)
+        if first is not None and second is not None:
+            found.append(f"{first - second:+.3f} against {other}")
+    return f"mIoU of {name}: " + (", ".join(found) or "nothing to compare with") + "."
+
+
+def ruler_words(outcome: Outcome) -> str:
+    """Say how little it takes to miss a goal: the truth moved by one pixel along y, scored."""
+    schema, study = outcome.study.schema, outcome.study
+    counts = np.zeros((len(schema), len(schema)), np.int64)
+    text = (next(iter(outcome.runs.values())) / "split.json").read_text(encoding="utf-8")
+    for part in Split.from_dict(json.loads(text)).test:
+        labels = study.scan(part.scan_id).labels(outcome.comparison.truth)
+        _, height, width = labels.volume.grid.shape_zyx
+        truth = labels.read(Box((part.z_start, 0, 0), (part.z_stop, height, width)))
+        first, second = truth[:, 1:], truth[:, :-1]
+        for i, a in enumerate(schema.values):
+            for j, b in enumerate(schema.values):
+                counts[i, j] += np.count_nonzero((first == a) & (second == b))
+    hits = np.diag(counts)
+    unions = counts.sum(0) + counts.sum(1) - hits
+    iou = {n: h / u for n, h, u in zip(schema.names, hits, unions, strict=True) if u}
+    each = ", ".join(f"{name} {value:.3f}" for name, value in iou.items())
+    return (
+        "For scale: the true labels of the test slices against themselves, moved by one pixel "
+        f"along y, have an mIoU of {np.mean(list(iou.values())):.3f} ({each})."
+    )
+
+
+def goal_words(what: str, found: float | None, wanted: float) -> str:
+    """Say whether a goal is reached.
+
+    Examples
+    --------
+    >>> goal_words("mIoU", 0.9, 0.95)
+    'mIoU 0.900; goal 0.95: **not reached**.'
+    """
+    if found is None:
+        return f"{what}: goal {wanted:g}, not measured."
+    verdict = "reached" if found >= wanted else "**not reached**"
+    return f"{what} {found:.3f}; goal {wanted:g}: {verdict}."
+
+
+def pictures(outcome: Outcome) -> dict[str, bytes]:
+    """Return a test slice of each test scan, and the training curves, by file name; small PNG."""
+    folder = outcome.study.measurements / "compare"
+    first: dict[str, tuple[str, int]] = {}
+    for scan, z in outcome.comparison.samples:
+        first.setdefault(scan, (scan, z))
+    names = [f"{scan}-{z}" for scan, z in first.values()]
+    found = {f"{name}.png": folder / f"comparison-{name}.png" for name in (*names, "training")}
+    return {name: small_png(path.read_bytes()) for name, path in found.items() if path.exists()}
+
+
+def small_png(png: bytes) -> bytes:
+    """Return a picture of at most ``_PICTURE_PX`` pixels of width, in 64 colours."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    width = min(_PICTURE_PX, picture.width)
+    height = round(picture.height * width / picture.width)
+    made = io.BytesIO()
+    picture.resize((width, height), Image.Resampling.LANCZOS).quantize(64).save(
+        made, "PNG", optimize=True
+    )
+    return made.getvalue()

@@ -1,0 +1,93 @@
+"""MatPhase, its baselines and classical methods on a simulated cathode of three phases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.common import Result
+from benchmarks.comparisons import (
+    Extent,
+    Outcome,
+    Protocol,
+    circumstances_of,
+    difference_words,
+    extent_words,
+    goal_words,
+    pictures,
+    rank_words,
+    ruler_words,
+    run_protocol,
+    score_tables,
+    work_folder,
+)
+
+WANTED_IOU = 0.80
+PROTOCOL = Protocol(
+    "table2_cathode",
+    short_systems=(
+        "unet",
+        "mcd_unet",
+        "local_unet",
+        "adapted_lcgar",
+        "matphase",
+        "multi_otsu",
+        "random_forest",
+    ),
+    short={
+        "phantom": {"hand_labelled_slices": 24},
+        "compare": {"train": {"batch": 8, "matphase": {"ugsm_batch": 8}}},
+    },
+    quick={
+        "phantom": {"shape_zyx": [6, 128, 128], "hand_labelled_slices": 6},
+        "compare": {"systems": ["unet", "matphase", "multi_otsu"]},
+    },
+)
+
+
+def run(
+    *,
+    quick: bool,
+    minutes: float | None = None,
+    threads: int | None = None,
+    work: Path | None = None,
+) -> Result:
+    """Run the protocol, and return the page."""
+    extent = Extent(minutes, threads, work, quick)
+    with work_folder(extent, PROTOCOL.recipe) as folder:
+        outcome = run_protocol(PROTOCOL, extent, folder)
+        phantom = outcome.study.recipe.phantom
+        return Result(
+            "Table II of MatPhase: a simulated cathode of three phases",
+            "Preset `cathode-3phase` "
+            f"({' × '.join(str(n) for n in phantom.shape_zyx)} voxels); the systems learn from "
+            f"{phantom.hand_labelled_slices} slices of one cathode and are scored on as many of "
+            "another. MatPhase's own data are not public, and of its paper only the appendix is "
+            "in detail: `matphase` is our reading. `table2_nmc` has real slices.\n\n"
+            + extent_words(outcome),
+            score_tables(outcome),
+            notes(outcome),
+            arguments=extent.arguments,
+            circumstances=circumstances_of(outcome),
+            pictures=[
+                (f"table2_matphase-{name}", _alt(name), png)
+                for name, png in pictures(outcome).items()
+            ],
+        )
+
+
+def notes(outcome: Outcome) -> list[str]:
+    """Say what the tables say: ranks, the goal, and what MatPhase brings."""
+    best = outcome.best
+    return [
+        rank_words(outcome, ()),
+        goal_words(f"Best mIoU ({best})", outcome.score(best), WANTED_IOU),
+        ruler_words(outcome),
+        difference_words(outcome, "matphase", ("unet", "mcd_unet")),
+        "Of networks trained in stages, 'patches seen' counts the last stage alone.",
+    ]
+
+
+def _alt(name: str) -> str:
+    if name.startswith("training"):
+        return "Mean IoU on the validation slices during training"
+    return "A slice of the other cathode: image, truth, and what each system made of it (simulated)"

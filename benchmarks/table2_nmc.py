@@ -1,0 +1,128 @@
+"""MatPhase, its baselines and classical methods on real nano-CT slices of NMC cathodes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from benchmarks.common import Result, table
+from benchmarks.comparisons import (
+    Extent,
+    Outcome,
+    Protocol,
+    circumstances_of,
+    difference_words,
+    extent_words,
+    pictures,
+    rank_words,
+    run_protocol,
+    score_tables,
+    work_folder,
+)
+from tomolith.label.splits import Split
+from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.comparison.labellers import Labeller, NetworkLabeller, fit_classical
+from tomolith.learn.comparison.material import Material
+from tomolith.learn.settings import TrainSettings
+
+ONLY_NMC = ("1", "622")  # slices whose labels part NMC from the rest, and nothing else
+ACTIVE = "nmc"
+PROTOCOL = Protocol(
+    "table2_nmc",
+    short_systems=("unet", "matphase", "dynunet", "multi_otsu", "random_forest"),
+    short={"compare": {"train": {"batch": 8, "matphase": {"ugsm_batch": 8}}}},
+    quick={"compare": {"systems": ["unet", "multi_otsu"]}},
+)
+
+
+def run(
+    *,
+    quick: bool,
+    minutes: float | None = None,
+    threads: int | None = None,
+    work: Path | None = None,
+) -> Result:
+    """Run the protocol, and return the page."""
+    extent = Extent(minutes, threads, work, quick)
+    with work_folder(extent, PROTOCOL.recipe) as folder:
+        outcome = run_protocol(PROTOCOL, extent, folder)
+        split = outcome.study.recipe.compare.train["split"]
+        return Result(
+            "Table II of MatPhase: real slices of NMC cathodes",
+            "Nano-CT slices of NMC cathodes of three scans (Su et al., npj Comput. Mater. 8, 30, "
+            "2022), labelled by people with the help of thresholds: five slices to learn from, "
+            f"{' and '.join(split['validation'])} to choose the weights, "
+            f"{', '.join(split['test'])} (one of each scan) to test. Each slice is normalised by "
+            "its own percentiles. `table2_matphase` has a simulated cathode.\n\n"
+            + extent_words(outcome),
+            [
+                *score_tables(outcome),
+                "**NMC against the rest, in slices 1 and 622**: their labels do not part binder "
+                "and pore (README of the data), so they are neither learnt from nor part of the "
+                "scores above.\n\n"
+                + table(
+                    ("system", "slice", "IoU of NMC", "Dice of NMC"), list(_two_class(outcome))
+                ),
+            ],
+            notes(outcome),
+            arguments=extent.arguments,
+            circumstances=circumstances_of(outcome),
+            pictures=[
+                (f"table2_nmc-{name}", _alt(name), png) for name, png in pictures(outcome).items()
+            ],
+        )
+
+
+def notes(outcome: Outcome) -> list[str]:
+    """Say what the tables say: ranks, and the best network against its rivals."""
+    networks = [s.name for s in outcome.comparison.ranked if s.name in outcome.runs]
+    ours = next(name for name in networks if name != "dynunet")
+    return [
+        rank_words(outcome, ()),
+        difference_words(outcome, ours, ("random_forest", "dynunet")) + " The goal is to be better "
+        "than both.",
+        "Of networks trained in stages, 'patches seen' counts the last stage alone.",
+        "The labels are not exact to the pixel, and three test slices are few.",
+    ]
+
+
+def _two_class(outcome: Outcome) -> Iterator[tuple[str, str, str, str]]:
+    """Yield system, slice, and IoU and Dice of NMC against the rest."""
+    study, section = outcome.study, outcome.study.recipe.compare
+    scans = tuple(study.scan(scan_id) for scan_id in study.scan_ids())
+    material = Material(scans, study.schema)
+    first = next(iter(outcome.runs.values()))
+    split = Split.from_dict(json.loads((first / "split.json").read_text()))
+    active = study.schema[ACTIVE].value
+    for run in section.runs(TrainSettings()):
+        if run.seed not in (None, section.seeds[0]):
+            continue
+        labeller: Labeller = (
+            fit_classical(run, material, split)
+            if run.is_classical
+            else NetworkLabeller(ModelBundle.load(outcome.runs[run.system]), section.predict)
+        )
+        for name in ONLY_NMC:
+            found = labeller.label_slice(material.scan(name), 0) == active
+            truth = _true_nmc(outcome, name)
+            both, either = np.count_nonzero(found & truth), np.count_nonzero(found | truth)
+            iou = both / either
+            yield run.system, name, f"{iou:.3f}", f"{2 * iou / (1 + iou):.3f}"
+
+
+def _true_nmc(outcome: Outcome, name: str) -> np.ndarray:
+    """Return where the label file of a slice says NMC, which is 0 in it."""
+    scans = outcome.study.recipe.import_.scans
+    image = Path(next(scan.path for scan in scans if scan.id == name))
+    values: np.ndarray = tifffile.imread(image.parents[1] / "labels" / f"{name}_label.tif") == 0
+    return values
+
+
+def _alt(name: str) -> str:
+    if name.startswith("training"):
+        return "Mean IoU on the validation slices during training"
+    return f"Slice {name.split('-')[0]} (real): image, labels, and what each system made of it"

@@ -1,0 +1,243 @@
+"""Which kinds of Li lie above the same places, and whether new Li grows where old Li was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from tomolith.core import Measurement, Provenance
+from tomolith.errors import MismatchError
+from tomolith.measure.correlation import Correlation, SpatialMap, correlate
+from tomolith.measure.plan_maps import PlanMaps
+from tomolith.measure.quantities.base import QuantityMap
+
+SERIES = "series"
+PLATED, REGROWN = ("dendrite", "deposited"), ("redeposited",)
+CLASSES = (*PLATED, "pit", *REGROWN)
+PLACES = ("neither", "only dendrite or deposited", "only redeposited", "both")
+_HOW = "plan maps of thickness, Dutilleul's modified t-test"
+_CONSTANT = "a plan map is the same everywhere"
+_TOO_FEW = "fewer than four columns are independent"
+_GROWTH_PART = "dendrite or deposited, half cycle ~ redeposited, full cycle"
+
+
+def colocalisation(
+    maps_by_scan: Mapping[str, PlanMaps],
+    *,
+    classes: Sequence[str] = CLASSES,
+    provenance: Provenance,
+) -> list[Measurement]:
+    """Correlate the thickness maps of any two classes, scan by scan, and old with new growth.
+
+    ``pearson``
+        Pearson's coefficient of two maps, part ``a ~ b``, with its interval.
+    ``pearson_p``
+        Chance of it if the maps had nothing to do with each other (Dutilleul's test, see
+        :func:`~tomolith.measure.correlation.correlate`).
+    ``pearson_n``
+        Effective number of independent columns behind both.
+
+    Of a series of two scans or more also, as scan ``series``: the same of Li plated (dendrite and
+    deposited) in the scan that holds most of it against redeposited Li in the last scan, and
+    ``growth_share``, the shares of :class:`GrowthMap`.
+
+    Parameters
+    ----------
+    maps_by_scan
+        The plan maps of each scan, in the order in which they were taken.
+    classes
+        Whose maps are correlated; those that a schema lacks are left out.
+    provenance
+        What is written beside the numbers.
+
+    Returns
+    -------
+    list of Measurement
+        A value is ``None`` where a map is the same everywhere, ``pearson_p`` also where fewer than
+        four columns are independent.
+
+    Raises
+    ------
+    MismatchError
+        The maps of the series differ in shape or voxel size.
+
+    Notes
+    -----
+    Source: Pearson maps of Huang et al., npj Comput. Mater. 9, 93 (2023); the test is of Dutilleul,
+    Biometrics 49, 305 (1993).
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS, Grid, LabelMap, Volume
+    >>> from tomolith.measure.plan_maps import plan_maps
+    >>> values = np.zeros((8, 6, 8), np.uint8)
+    >>> values[:4, 2], values[:4, 3] = 2, 4
+    >>> labels = LabelMap(Volume(values, Grid((8, 6, 8), (1.0,) * 3)), PRESETS["li-operando"])
+    >>> found = colocalisation({"a": plan_maps(labels)}, provenance=Provenance("measure"))
+    >>> found[0].name, found[0].region, found[0].value
+    ('pearson', 'a/dendrite ~ deposited', 1.0)
+    """
+    check_same_plan(maps_by_scan)
+    found: list[Measurement] = []
+    for scan, maps in maps_by_scan.items():
+        known = [name for name in classes if name in maps.schema.names]
+        spatial = {name: _spatial(maps, (name,)) for name in known}
+        for a, b in combinations(known, 2):
+            of = correlate(spatial[a], spatial[b])
+            found += _rows(of, f"{scan}/{a} ~ {b}", provenance)
+    growth = growth_scans(maps_by_scan)
+    if growth is not None:
+        half, full = (maps_by_scan[scan] for scan in growth)
+        of = correlate(_spatial(half, PLATED), _spatial(full, REGROWN))
+        found += _rows(of, f"{SERIES}/{_GROWTH_PART}", provenance)
+        places = growth_map(maps_by_scan)
+        found += places.rows(provenance) if places else []
+    return found
+
+
+def _rows(of: Correlation | None, region: str, provenance: Provenance) -> Iterator[Measurement]:
+    r, p, n = (of.r, of.p, of.n_effective) if of else (None, None, None)
+    interval, how = (of.interval, _HOW) if of else (None, _CONSTANT)
+    yield Measurement("pearson", r, "1", region, interval, provenance, how)
+    why = _TOO_FEW if of and p is None else how
+    yield Measurement("pearson_p", p, "1", region, None, provenance, why)
+    yield Measurement("pearson_n", n, "1", region, None, provenance, how)
+
+
+def _spatial(maps: PlanMaps, names: Sequence[str]) -> SpatialMap:
+    """Return the joint thickness of classes; in voxels, which changes no coefficient."""
+    counts = sum(maps.count(name) for name in names)
+    return SpatialMap(np.asarray(counts), _pixel(maps))
+
+
+def _pixel(maps: PlanMaps) -> tuple[float, float]:
+    if not maps.grid.is_physical:
+        return 1.0, 1.0
+    return maps.frame.plan_sizes_um(maps.grid, "a map")
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthMap:
+    """Where Li was plated at half cycle, against where Li was redeposited at full cycle.
+
+    Parameters
+    ----------
+    half, full
+        Names of the two scans.
+    places
+        Shape (n_u, n_v): the index into :data:`PLACES` of each column.
+    """
+
+    half: str
+    full: str
+    places: npt.NDArray[np.uint8]
+
+    def shares(self) -> tuple[float, ...]:
+        """Return the share of the plan of each of :data:`PLACES`."""
+        counts = np.bincount(self.places.ravel(), minlength=len(PLACES))
+        return tuple(float(n) / self.places.size for n in counts)
+
+    def as_map(self) -> QuantityMap:
+        """Return the map to be written beside those of the quantities."""
+        return QuantityMap("growth_places", "1", self.places.astype(np.float32))
+
+    def rows(self, provenance: Provenance) -> list[Measurement]:
+        """Return ``growth_share`` of each place, and of both were they laid at random."""
+        neither, old, new, both = self.shares()
+        parts = dict(zip(PLACES, (neither, old, new, both), strict=True))
+        how = f"plated Li in '{self.half}' against redeposited Li in '{self.full}'"
+        parts["both, expected by chance"] = (old + both) * (new + both)
+        return [
+            Measurement("growth_share", share, "1", f"{SERIES}/{part}", None, provenance, how)
+            for part, share in parts.items()
+        ]
+
+
+def growth_scans(maps_by_scan: Mapping[str, PlanMaps]) -> tuple[str, str] | None:
+    """Return the scan with most plated Li and the last one; ``None`` where there are no such two.
+
+    Classes that a schema lacks, or a last scan that is itself the one with most plated Li, leave
+    nothing to compare.
+    """
+    wanted = {*PLATED, *REGROWN}
+    if any(not wanted <= set(maps.schema.names) for maps in maps_by_scan.values()):
+        return None
+    plated = {
+        scan: sum(int(maps.count(name).sum(dtype=np.int64)) for name in PLATED)
+        for scan, maps in maps_by_scan.items()
+    }
+    if not any(plated.values()):
+        return None
+    half, full = max(plated, key=lambda scan: plated[scan]), list(maps_by_scan)[-1]
+    return None if half == full else (half, full)
+
+
+def growth_map(maps_by_scan: Mapping[str, PlanMaps]) -> GrowthMap | None:
+    """Map where dendrites and deposit fell, against where redeposited Li grew later.
+
+    A column counts as soon as one voxel of the class stands in it.
+
+    Parameters
+    ----------
+    maps_by_scan
+        The plan maps of each scan, in the order in which they were taken.
+
+    Returns
+    -------
+    GrowthMap or None
+        ``None`` where :func:`growth_scans` finds no two scans.
+
+    Raises
+    ------
+    MismatchError
+        The maps of the series differ in shape or voxel size.
+
+    Notes
+    -----
+    Source: Huang et al., npj Comput. Mater. 9, 93 (2023).
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS, Grid, LabelMap, Volume
+    >>> from tomolith.measure.plan_maps import plan_maps
+    >>> values = np.zeros((2, 1, 2, 4), np.uint8)
+    >>> values[0, 0, 0, :2], values[1, 0, 0, 1:3] = 2, 5
+    >>> maps = {
+    ...     name: plan_maps(LabelMap(Volume(v, Grid(v.shape, None)), PRESETS["li-operando"]))
+    ...     for name, v in zip(("half", "full"), values, strict=True)
+    ... }
+    >>> growth_map(maps).places.tolist()
+    [[1, 3, 2, 0]]
+    """
+    check_same_plan(maps_by_scan)
+    scans = growth_scans(maps_by_scan)
+    if scans is None:
+        return None
+    half, full = (maps_by_scan[scan] for scan in scans)
+    old = np.any([half.count(name) > 0 for name in PLATED], axis=0)
+    new = np.any([full.count(name) > 0 for name in REGROWN], axis=0)
+    return GrowthMap(*scans, old.astype(np.uint8) + 2 * new.astype(np.uint8))
+
+
+def check_same_plan(maps_by_scan: Mapping[str, PlanMaps]) -> None:
+    """Refuse maps that do not show the same columns; ``MismatchError``."""
+    first: tuple[str, PlanMaps] | None = None
+    for scan, maps in maps_by_scan.items():
+        if first is None:
+            first = scan, maps
+        a, b = first[1], maps
+        if (a.grid.shape_zyx, a.grid.voxel_size_um, a.frame.axis) != (
+            b.grid.shape_zyx,
+            b.grid.voxel_size_um,
+            b.frame.axis,
+        ):
+            raise MismatchError(
+                f"scan '{scan}' has {b.grid.shape_zyx} voxels of {b.grid.voxel_size_um} µm, "
+                f"scan '{first[0]}' {a.grid.shape_zyx} of {a.grid.voxel_size_um} µm",
+                expected="registered scans of one cell, all with the same grid",
+                mend="register the scans, or name those that belong together as the series",
+            )

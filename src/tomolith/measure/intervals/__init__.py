@@ -1,0 +1,1 @@
+"""95 % intervals: where they come from, how they combine, and what inherits them."""

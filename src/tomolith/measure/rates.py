@@ -1,0 +1,257 @@
+"""How fast Li moves: from scan to scan, and as rates fitted through the series."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, stats
+
+from tomolith.core import Interval, Measurement, Provenance
+from tomolith.measure.electrochemistry.faraday import SeenVolume, change_interval
+from tomolith.measure.quantities.frame import PLATING, STRIPPING
+
+Doubles = npt.NDArray[np.float64]
+
+SERIES = "series"
+_LEVEL = 0.975  # of Student's t: 95 % on two sides
+_EQUAL_FRAC = 1e-12  # values that differ by less are equal, up to rounding
+_SCATTER = "scatter of the scans about the fit, Student's t"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A slope or a growth constant.
+
+    Parameters
+    ----------
+    value
+        Per step of x.
+    interval
+        95 % confidence interval from the scatter about the fit; ``None`` below three points.
+    """
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the series in which current flows one way.
+
+    Parameters
+    ----------
+    name
+        ``charge``, ``discharge``, with a number from the second cycle on; empty for the whole
+        series.
+    places
+        Where each of its scans stands, by name: after how many pulses, or which scan it is.
+    """
+
+    name: str
+    places: Mapping[str, float]
+
+
+def linear_rate(x: Sequence[float], y: Sequence[float]) -> Rate | None:
+    """Return the slope of the least-squares line; ``None`` where fewer than two x differ.
+
+    Examples
+    --------
+    >>> rate = linear_rate([0, 1, 2, 3], [1.0, 3.1, 4.9, 7.0])
+    >>> round(rate.value, 3), round(rate.interval.low, 3), round(rate.interval.high, 3)
+    (1.98, 1.797, 2.163)
+    """
+    across, along = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    spread = float(((across - across.mean()) ** 2).sum()) if len(across) else 0.0
+    if spread == 0:
+        return None
+    slope = float(((across - across.mean()) * (along - along.mean())).sum()) / spread
+    rest = along - along.mean() - slope * (across - across.mean())
+    return Rate(slope, _interval(slope, rest, 1 / spread))
+
+
+def exponential_rate(x: Sequence[float], y: Sequence[float]) -> Rate | None:
+    """Return ``k`` of the least-squares fit ``a exp(k x)``, to the values and not their logarithms.
+
+    ``None`` where the values are not all of one sign, three at least and not all equal in x, or
+    where the fit does not settle.
+
+    Examples
+    --------
+    >>> rate = exponential_rate([0, 1, 2, 3], [1.0, 2.0, 4.1, 7.9])
+    >>> round(rate.value, 2), rate.interval.low < math.log(2) < rate.interval.high
+    (0.68, True)
+    """
+    across, along = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if (
+        len(across) < 3
+        or len(np.unique(across)) < 3
+        or not ((along > 0).all() or (along < 0).all())
+    ):
+        return None
+    if np.ptp(along) <= _EQUAL_FRAC * np.abs(along).max():
+        return Rate(0.0, _interval(0.0, np.zeros_like(along), 0.0))
+    start = np.polyfit(across, np.log(np.abs(along)), 1)
+    first = np.sign(along[0]) * math.exp(float(start[1]))
+
+    def misfit(p: Doubles) -> Doubles:
+        return np.asarray(p[0] * np.exp(p[1] * across) - along, np.float64)
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            found = optimize.least_squares(misfit, [first, float(start[0])], method="lm")
+            inverse = np.linalg.inv(found.jac.T @ found.jac)
+        except (ValueError, np.linalg.LinAlgError):
+            return None
+    k, spread = float(found.x[1]), float(inverse[1, 1])
+    if not (found.success and math.isfinite(k) and math.isfinite(spread) and spread >= 0):
+        return None
+    return Rate(k, _interval(k, misfit(found.x), spread))
+
+
+def _interval(value: float, rest: Doubles, spread: float) -> Interval | None:
+    """Return the interval of a parameter whose variance is ``spread`` times that of the rest."""
+    n_free = len(rest) - 2
+    if n_free < 1:
+        return None
+    deviation = math.sqrt(float((rest**2).sum()) / n_free * spread)
+    arm = float(stats.t.ppf(_LEVEL, n_free)) * deviation
+    return Interval(value - arm, value + arm, _SCATTER)
+
+
+def li_moved(
+    measurements: Sequence[Measurement],
+    scans: Sequence[str],
+    *,
+    n_pulses: Sequence[int] | None = None,
+    provenance: Provenance,
+) -> list[Measurement]:
+    """Return the Li that came to each side since the scan before (µm³), and that per pulse.
+
+    ``li_moved``
+        Change of all Li of a side since the scan before; below zero what went.
+    ``li_moved_per_pulse``
+        The same over the number of pulses between; only where that is known.
+
+    Parameters
+    ----------
+    measurements
+        With ``li_volume``; nothing where it is lacking.
+    scans
+        Names, in the order of time.
+    n_pulses
+        How many pulses came before each scan.
+    provenance
+        What is written beside the numbers.
+
+    Examples
+    --------
+    >>> found = [Measurement("li_volume", v, "um3", f"{s}/all Li, plating side")
+    ...          for s, v in (("a", 5.0), ("b", 9.0))]
+    >>> moved = li_moved(found, ["a", "b"], n_pulses=[0, 2], provenance=Provenance("measure"))
+    >>> [(m.name, m.region, m.value) for m in moved]
+    [('li_moved', 'b/plating side', 4.0), ('li_moved_per_pulse', 'b/plating side', 2.0)]
+    """
+    value = {m.region: m for m in measurements if m.name == "li_volume"}
+    rows: list[Measurement] = []
+    for i, (before, now) in enumerate(itertools.pairwise(scans)):
+        n = None if n_pulses is None else n_pulses[i + 1] - n_pulses[i]
+        for side in (STRIPPING, PLATING):
+            pair = [value.get(f"{scan}/all Li, {side}") for scan in (before, now)]
+            if pair[0] is not None and pair[1] is not None:
+                rows += _moved(pair[0], pair[1], f"{now}/{side}", n, provenance)
+    return rows
+
+
+def _moved(
+    before: Measurement, now: Measurement, region: str, n_pulses: int | None, made: Provenance
+) -> Iterator[Measurement]:
+    how, change, interval = "change of all Li since the scan before", None, None
+    if before.value is not None and now.value is not None:
+        change = float(now.value - before.value)
+        interval = change_interval(
+            SeenVolume(0, before.value, before.interval), SeenVolume(0, now.value, now.interval)
+        )
+    yield Measurement("li_moved", change, "um3", region, interval, made, how)
+    if not n_pulses:
+        return
+    each = None if change is None else change / n_pulses
+    if interval is not None:
+        interval = Interval(interval.low / n_pulses, interval.high / n_pulses, interval.method)
+    how += f", over {n_pulses} pulse{'s' * (n_pulses > 1)}"
+    yield Measurement("li_moved_per_pulse", each, "um3/pulse", region, interval, made, how)
+
+
+def thickness_rates(
+    measurements: Sequence[Measurement],
+    stretches: Sequence[Stretch],
+    *,
+    per: str = "pulse",
+    without: Sequence[str] = (),
+    provenance: Provenance,
+) -> list[Measurement]:
+    """Fit a line and an exponential to each effective thickness through each stretch.
+
+    ``thickness_rate``
+        Slope of the line (µm per pulse).
+    ``thickness_growth``
+        ``k`` of ``a exp(k n)`` (1 per pulse); only where there are three thicknesses, all above 0.
+
+    Regions are ``series/<part>, <stretch>``.
+
+    Parameters
+    ----------
+    measurements
+        With ``effective_thickness``; nothing where it is lacking.
+    stretches
+        Of the series.
+    per
+        What x counts: ``pulse`` or ``scan``.
+    without
+        Parts that are left out, such as the background.
+    provenance
+        What is written beside the numbers.
+
+    Notes
+    -----
+    Source: thickness against pulses in Huang et al., npj Comput. Mater. 9, 93 (2023).
+
+    Examples
+    --------
+    >>> found = [Measurement("effective_thickness", 2.0 * i + 1, "um", f"t{i}/dendrite")
+    ...          for i in range(4)]
+    >>> charge = Stretch("charge", {f"t{i}": i for i in range(4)})
+    >>> rates = thickness_rates(found, [charge], provenance=Provenance("measure"))
+    >>> [(m.name, m.region, round(m.value, 3), m.unit) for m in rates][0]
+    ('thickness_rate', 'series/dendrite, charge', 2.0, 'um/pulse')
+    """
+    value = {
+        m.region.rpartition("/")[::2]: float(m.value)
+        for m in measurements
+        if m.name == "effective_thickness" and m.value is not None
+    }
+    parts = [p for p in dict.fromkeys(part for _, part in value) if p not in without]
+    rows = []
+    for part, stretch in itertools.product(parts, stretches):
+        known = [scan for scan in stretch.places if (scan, part) in value]
+        x = [stretch.places[scan] for scan in known]
+        y = [value[scan, part] for scan in known]
+        region = f"{SERIES}/{part}" + (f", {stretch.name}" if stretch.name else "")
+        n = f"{len(known)} scans"
+        if (rate := linear_rate(x, y)) is not None:
+            how = f"least-squares line through {n}"
+            rows.append(_rate_row("thickness_rate", rate, f"um/{per}", region, provenance, how))
+        if any(y) and (rate := exponential_rate(x, y)) is not None:
+            how = f"least-squares exponential through {n}"
+            rows.append(_rate_row("thickness_growth", rate, f"1/{per}", region, provenance, how))
+    return rows
+
+
+def _rate_row(
+    name: str, rate: Rate, unit: str, region: str, made: Provenance, how: str
+) -> Measurement:
+    return Measurement(name, rate.value, unit, region, rate.interval, made, how)

@@ -1,0 +1,88 @@
+"""The recipes of the benchmarks are accepted, in full and shortened."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tomolith.app.study import Study
+from tomolith.learn.settings import TrainSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "benchmarks" / "recipes"
+# that of the planes trains one network and compares nothing
+RECIPES = sorted(p for p in FOLDER.glob("*.yaml") if p.stem != "ablation_planes")
+MODULES = (
+    "table1_binary",
+    "table2_matphase",
+    "table2_nmc",
+    "table3_operando",
+    "real_sets",
+    "ablations",
+)
+USED = [
+    "ablation_encoder",
+    "ablation_losses",
+    "real_alumina",
+    "real_pores",
+    "real_sandstone",
+    "table1_binary",
+    "table2_cathode",
+    "table2_nmc",
+    "table3_operando",
+]
+
+
+@pytest.fixture
+def comparisons(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setenv("TOMOLITH_DATA", "/data")
+    return importlib.import_module("benchmarks.comparisons")
+
+
+def protocols(comparisons) -> dict:
+    found = {}
+    for name in MODULES:
+        module = importlib.import_module(f"benchmarks.{name}")
+        values = [*vars(module).values(), *getattr(module, "PROTOCOLS", {}).values()]
+        found |= {v.recipe: v for v in values if isinstance(v, comparisons.Protocol)}
+    return found
+
+
+def load(comparisons, recipe: str, extent, folder: Path):
+    protocol = protocols(comparisons)[recipe]
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**protocol.load(extent), "study": "study"}), encoding="utf-8")
+    runs = Study.load(path).recipe.compare.runs(TrainSettings())
+    return protocol, runs
+
+
+def test_every_recipe_is_used_by_a_benchmark(comparisons):
+    assert [path.stem for path in RECIPES] == USED == sorted(protocols(comparisons))
+
+
+@pytest.mark.parametrize("recipe", USED)
+def test_the_full_protocol_has_three_seeds_and_no_time_limit(comparisons, recipe, tmp_path):
+    _, runs = load(comparisons, recipe, comparisons.Extent(), tmp_path)
+    trained = [run for run in runs if not run.is_classical]
+    assert {run.seed for run in trained} == {0, 1, 2}
+    assert all(run.train.minutes is None for run in trained)
+
+
+@pytest.mark.parametrize("recipe", USED)
+def test_a_shortened_run_has_one_seed_and_the_same_time_for_each(comparisons, recipe, tmp_path):
+    extent = comparisons.Extent(minutes=3, threads=1)
+    protocol, runs = load(comparisons, recipe, extent, tmp_path)
+    trained = [run for run in runs if not run.is_classical]
+    assert {run.seed for run in trained} == {0}
+    lengths = {(r.train.minutes, r.train.patience, r.train.threads) for r in trained}
+    assert lengths == {(3.0, None, 1)}
+    named = {run.system for run in load(comparisons, recipe, comparisons.Extent(), tmp_path)[1]}
+    assert named - {run.system for run in runs} == set(protocol.left_out())
+
+
+def test_what_a_shortened_run_changes_is_only_changed_there(comparisons):
+    protocol = importlib.import_module("benchmarks.table1_binary").PROTOCOL
+    assert protocol.load(comparisons.Extent(minutes=1))["compare"]["train"]["batch"] == 8
+    assert protocol.load(comparisons.Extent())["compare"]["train"]["batch"] == 16

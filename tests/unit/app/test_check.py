@@ -1,0 +1,58 @@
+"""The disk space that ``tomolith check`` foresees."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tomolith.app.check import check_study
+from tomolith.app.steps.compare import planned_bytes
+from tomolith.app.study import Study
+
+RECIPE = """
+name: a
+study: out
+classes: [background, electrode, dendrite]
+phantom: {preset: tiny, scans: [0, 12], shape_zyx: [20, 64, 50]}
+"""
+COMPARE = """
+compare:
+  systems: [{name: unet, seeds: [0, 1]}, otsu]
+  train: {split: {test: TEST}}
+"""
+SLICE = 64 * 50
+
+
+def _study(folder: Path, text: str) -> Study:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return Study.load(path)
+
+
+@pytest.mark.parametrize(
+    ("test", "held"), [("[cell0-t12]", (0, 20)), ("['cell0-t00[3-5]', 'cell0-t12[7]']", (3, 1))]
+)
+def test_every_run_has_labels_and_networks_have_probabilities(tmp_path, test, held):
+    study = _study(tmp_path, RECIPE + COMPARE.replace("TEST", test))
+    per_voxel = 2 * (1 + 3) + 1 + (1 + 3)  # two seeds, thresholds, and one that is replaced
+    expected = [n * SLICE * per_voxel for n in held]
+    assert list(planned_bytes(study).values()) == expected
+
+
+def test_without_names_the_share_counts(tmp_path):
+    text = (RECIPE + COMPARE).replace("{test: TEST}", "{test_frac: 0.25}")
+    assert set(planned_bytes(_study(tmp_path, text)).values()) == {5 * SLICE * 13}
+
+
+def test_the_projection_counts_what_compare_writes(tmp_path):
+    text = RECIPE.replace("20, 64, 50", "2000, 640, 500") + COMPARE.replace("TEST", "[cell0-t12]")
+    voxels = 2000 * 640 * 500
+    expected = 4 / 3 * voxels * (2 * 3 + 13) / 2**30  # two scans: grey, truth, hand; one compared
+    assert _gib(_study(tmp_path, text)) == pytest.approx(expected, abs=0.006)
+
+
+def _gib(study: Study) -> float:
+    line = next(line for line in check_study(study) if line.startswith("disk"))
+    found = re.search(r"([\d.]+) GiB needed", line)
+    assert found
+    return float(found[1])

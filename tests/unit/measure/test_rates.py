@@ -1,0 +1,116 @@
+"""Li moved from scan to scan, and rates through a series."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from tomolith.core import Interval, Measurement, Provenance
+from tomolith.measure.rates import (
+    Stretch,
+    exponential_rate,
+    li_moved,
+    linear_rate,
+    thickness_rates,
+)
+
+MADE = Provenance("measure")
+X = [0.0, 1.0, 2.0, 4.0, 5.0]
+
+
+def test_the_line_is_scipys_with_its_interval() -> None:
+    y = [1.0, 2.2, 2.9, 5.3, 5.8]
+    rate, theirs = linear_rate(X, y), stats.linregress(X, y)
+    arm = stats.t.ppf(0.975, 3) * theirs.stderr
+    assert rate is not None and rate.interval is not None
+    assert rate.value == pytest.approx(theirs.slope)
+    assert (rate.interval.low, rate.interval.high) == pytest.approx(
+        (theirs.slope - arm, theirs.slope + arm)
+    )
+
+
+def test_the_exponential_is_scipys_with_its_interval() -> None:
+    y = [2.0, 2.7, 3.9, 7.1, 10.2]
+    rate = exponential_rate(X, y)
+    (_, k), covariance = optimize.curve_fit(lambda x, a, k: a * np.exp(k * x), X, y, p0=(2, 0.3))
+    arm = stats.t.ppf(0.975, 3) * math.sqrt(covariance[1, 1])
+    assert rate is not None and rate.interval is not None
+    assert rate.value == pytest.approx(k, rel=1e-5)
+    assert rate.interval.high - rate.value == pytest.approx(arm, rel=1e-3)
+
+
+def test_intervals_of_rates_cover_the_truth_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    x = np.arange(8.0)
+    covered = []
+    for _ in range(300):
+        linear = linear_rate(x, 3 + 0.5 * x + rng.normal(0, 0.2, 8))
+        growing = exponential_rate(x, 3 * np.exp(0.2 * x) + rng.normal(0, 0.2, 8))
+        assert linear is not None and growing is not None
+        covered.append(
+            [r.interval.low <= v <= r.interval.high for r, v in ((linear, 0.5), (growing, 0.2))]
+        )
+    assert np.mean(covered, axis=0) == pytest.approx([0.95, 0.95], abs=0.03)
+
+
+def test_few_points_give_less() -> None:
+    assert linear_rate([1.0], [2.0]) is None
+    assert linear_rate([1.0, 1.0], [2.0, 3.0]) is None
+    two = linear_rate([0.0, 2.0], [1.0, 4.0])
+    assert two is not None and (two.value, two.interval) == (1.5, None)
+    assert exponential_rate([0.0, 1.0], [1.0, 2.0]) is None
+    assert exponential_rate(X, [0.0, 1.0, 2.0, 3.0, 4.0]) is None
+    assert exponential_rate(X, [-1.0, 1.0, 2.0, 3.0, 4.0]) is None
+
+
+def test_a_constant_thickness_has_no_rate() -> None:
+    flat = exponential_rate(X, [3.0] * 5)
+    assert flat is not None and flat.value == 0
+    assert flat.interval is not None and (flat.interval.low, flat.interval.high) == (0, 0)
+
+
+def volume(scan: str, side: str, value: float | None, arm: float | None = None) -> Measurement:
+    interval = None if arm is None or value is None else Interval(value - arm, value + arm, "x")
+    return Measurement("li_volume", value, "um3", f"{scan}/all Li, {side}", interval)
+
+
+def test_li_moves_from_scan_to_scan_with_its_interval() -> None:
+    found = [
+        volume("a", "plating side", 5.0, 3.0),
+        volume("b", "plating side", 15.0, 4.0),
+        volume("a", "stripping side", 9.0),
+        volume("b", "stripping side", None),
+    ]
+    moved = {
+        (m.name, m.region): m for m in li_moved(found, ["a", "b"], n_pulses=[1, 3], provenance=MADE)
+    }
+    one = moved["li_moved_per_pulse", "b/plating side"]
+    assert (one.value, one.unit) == (5.0, "um3/pulse")
+    assert one.interval == Interval(2.5, 7.5, "x")
+    assert moved["li_moved", "b/plating side"].interval == Interval(5.0, 15.0, "x")
+    assert moved["li_moved", "b/stripping side"].value is None
+    without = li_moved(found, ["a", "b"], provenance=MADE)
+    assert {m.name for m in without} == {"li_moved"}
+
+
+def test_each_half_cycle_has_its_own_rates() -> None:
+    thick = [0.0, 2.0, 4.0, 3.0, 2.0]
+    found = [
+        Measurement("effective_thickness", v, "um", f"t{i}/dendrite") for i, v in enumerate(thick)
+    ]
+    places = {f"t{i}": float(i) for i in range(5)}
+    stretches = [
+        Stretch("charge", {s: places[s] for s in ("t0", "t1", "t2")}),
+        Stretch("discharge", {s: places[s] for s in ("t2", "t3", "t4")}),
+    ]
+    rates = {(m.name, m.region): m for m in thickness_rates(found, stretches, provenance=MADE)}
+    assert rates["thickness_rate", "series/dendrite, charge"].value == pytest.approx(2.0)
+    assert rates["thickness_rate", "series/dendrite, discharge"].value == pytest.approx(-1.0)
+    assert not thickness_rates(found, stretches, without=["dendrite"], provenance=MADE)
+    growth = rates["thickness_growth", "series/dendrite, discharge"]
+    assert growth.value is not None and growth.value < 0 and growth.unit == "1/pulse"
+    assert ("thickness_growth", "series/dendrite, charge") not in rates  # begins at 0
+    assert growth.method == "least-squares exponential through 3 scans"
