@@ -368,17 +368,19 @@ def pictures(outcome: Outcome) -> dict[str, bytes]:
     for scan, z in outcome.comparison.samples:
         first.setdefault(scan, (scan, z))
     names = [f"{scan}-{z}" for scan, z in first.values()]
-    found = {f"{name}.png": folder / f"comparison-{name}.png" for name in (*names, "training")}
-    return {name: small_png(path.read_bytes()) for name, path in found.items() if path.exists()}
+    found = {f"{name}.png": folder / f"comparison-{name}.png" for name in names}
+    made = {name: small_png(path.read_bytes()) for name, path in found.items() if path.exists()}
+    curves = folder / "comparison-training.png"
+    return {**made, **({"training.png": curves.read_bytes()} if curves.exists() else {})}
 
 
 def small_png(png: bytes) -> bytes:
-    """Return a picture of at most ``_PICTURE_PX`` pixels of width, in 64 colours."""
+    """Return a picture of at most ``_PICTURE_PX`` pixels of width, in 128 colours."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     width = min(_PICTURE_PX, picture.width)
     height = round(picture.height * width / picture.width)
     made = io.BytesIO()
-    picture.resize((width, height), Image.Resampling.LANCZOS).quantize(64).save(
-        made, "PNG", optimize=True
-    )
+    picture.resize((width, height), Image.Resampling.LANCZOS).quantize(
+        128, Image.Quantize.MAXCOVERAGE
+    ).save(made, "PNG", optimize=True)
     return made.getvalue()

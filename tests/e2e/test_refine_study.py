@@ -25,7 +25,6 @@ RECIPE = {
         "labels": "truth",
         "patch_px": 32,
         "epochs": 3,
-        "minutes": 0.5,
     },
     "predict": {
         "patch_px": 32,

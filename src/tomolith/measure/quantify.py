@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -215,6 +215,9 @@ def measure_scan(
     counter = PlanCounter(labelmap.schema, frame) if plan and not grid.sections else None
     for core in grid.box.tiles(block_zyx):
         _update(quantities, counter, labelmap, core)
+    shared: dict[Any, Any] = {}
+    for quantity in quantities:
+        quantity.share(shared)
     provenance = Provenance.now(
         "measure", inputs=(region,) if region else (), settings_hash=settings_hash(settings)
     )

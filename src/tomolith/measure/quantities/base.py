@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from tomolith.measure.quantities.frame import Frame
 
 Counts = npt.NDArray[np.int64]
 UNLABELLED = "unlabelled"
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Quantity(ABC):
     def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
         self.schema = schema
         self.frame = frame or Frame()
+        self._shared: dict[Any, Any] | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -125,6 +128,22 @@ class Quantity(ABC):
     @abstractmethod
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return one number per part, in the order of :attr:`parts`."""
+
+    def share(self, shared: dict[Any, Any]) -> None:
+        """Let :meth:`once` keep its finds in ``shared``, with all quantities of the same regions.
+
+        Nothing may be updated or merged afterwards.
+        """
+        self._shared = shared
+
+    def once(self, key: Any, make: Callable[[], Found]) -> Found:
+        """Return what ``make`` returns, made once for all quantities that :meth:`share`."""
+        if self._shared is None:
+            return make()
+        if key not in self._shared:
+            self._shared[key] = make()
+        found: Found = self._shared[key]
+        return found
 
     def maps(self, grid: Grid) -> tuple[QuantityMap, ...]:
         """Return the maps over the plan that this quantity makes; none unless told otherwise.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,11 @@ class TipsQuantity(DendriteColumnsQuantity):
         """Add what ``other`` noted."""
         super().merge(other)
         self._electrodes.merge(other._electrodes)
+
+    def share(self, shared: dict[Any, Any]) -> None:
+        """Let the electrodes share too."""
+        super().share(shared)
+        self._electrodes.share(shared)
 
     def tips(self, grid: Grid) -> Tips:
         """Return the tips; ``InputError`` where the voxel size is unknown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -65,18 +65,14 @@ class Surfaces:
     outer: dict[str, Heights]
     n_electrode: dict[str, npt.NDArray[np.int32]]
     is_cut: dict[str, npt.NDArray[np.bool_]]
+    _fits: dict[str, Plane | None] = field(default_factory=dict, init=False, repr=False)
 
     def fit(self, side: str) -> Plane | None:
         """Return the least-squares plane through an inner face; ``None`` below three columns."""
-        u_um, v_um = self.frame.plan_sizes_um(self.grid, "a surface")
-        heights = self.inner[side]
-        u, v = np.nonzero(np.isfinite(heights))
-        if len(u) < 3:
-            return None
-        # about the middle, so that the plane's height there is the mean
-        terms = np.stack([np.ones(len(u)), (u - u.mean()) * u_um, (v - v.mean()) * v_um], axis=1)
-        c, a, b = (float(t) for t in np.linalg.lstsq(terms, heights[u, v], rcond=None)[0])
-        return Plane(c - a * float(u.mean()) * u_um - b * float(v.mean()) * v_um, a, b)
+        if side not in self._fits:
+            sizes = self.frame.plan_sizes_um(self.grid, "a surface")
+            self._fits[side] = _plane_through(self.inner[side], sizes)
+        return self._fits[side]
 
     def roughness_um(self, side: str) -> float | None:
         """Return the root mean square of an inner face's height about its plane."""
@@ -109,6 +105,26 @@ class Surfaces:
         """The distance from outer face to outer face; NaN where one leaves the volume."""
         distance = np.abs(self.outer[PLATING] - self.outer[STRIPPING])
         return np.where(self.is_cut[PLATING] | self.is_cut[STRIPPING], np.nan, distance)
+
+
+def _plane_through(heights: Heights, sizes_um: tuple[float, float]) -> Plane | None:
+    """Solve the normal equations about the middle, where the plane's height is the mean."""
+    known = np.isfinite(heights)
+    n = int(np.count_nonzero(known))
+    if n < 3:
+        return None
+    at = [np.arange(length) * size for length, size in zip(heights.shape, sizes_um, strict=True)]
+    counts = [np.count_nonzero(known, axis=axis) for axis in (1, 0)]
+    middle = [float(x @ k) / n for x, k in zip(at, counts, strict=True)]
+    u, v = (x - m for x, m in zip(at, middle, strict=True))
+    rest = np.where(known, heights, 0.0)
+    mean_height = float(rest.sum()) / n
+    rest[known] -= mean_height
+    uv = float(u @ (known @ v))
+    squares = [[float(u**2 @ counts[0]), uv], [uv, float(v**2 @ counts[1])]]
+    slopes = [float(u @ rest.sum(axis=1)), float(v @ rest.sum(axis=0))]
+    a, b = (float(t) for t in np.linalg.lstsq(squares, slopes, rcond=None)[0])
+    return Plane(mean_height - a * middle[0] - b * middle[1], a, b)
 
 
 class SurfaceQuantity(Quantity):
@@ -147,6 +163,9 @@ class SurfaceQuantity(Quantity):
 
     def surfaces(self, grid: Grid) -> Surfaces:
         """Return the surfaces; ``InputError`` where the voxel size is unknown."""
+        return self.once(("surfaces", self.frame, grid), lambda: self._surfaces(grid))
+
+    def _surfaces(self, grid: Grid) -> Surfaces:
         size, n = self.frame.column_um(grid, "a position"), grid.shape_zyx[self.frame.axis]
         shape = self.frame.plan_shape(grid.shape_zyx)
         ends, counts = assemble(self._ends, shape), assemble(self._counts, shape)

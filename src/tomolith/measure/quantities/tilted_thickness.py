@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from tomolith.core import ClassSchema, Grid
 from tomolith.measure.quantities.base import ClassValue, Region
@@ -50,6 +50,11 @@ class ThicknessAcrossTilt(EffectiveThickness):
         """Add what ``other`` found."""
         super().merge(other)
         self._electrodes.merge(other._electrodes)
+
+    def share(self, shared: dict[Any, Any]) -> None:
+        """Let the electrodes share too."""
+        super().share(shared)
+        self._electrodes.share(shared)
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the thicknesses; ``None`` where no electrode is seen."""

@@ -125,6 +125,9 @@ class _Voids(Quantity):
 
     def whole(self, grid: Grid) -> tuple[Flags, Flags, Depths]:
         """Return maps over the plan: over a void, in contact, pit voxels below redeposited Li."""
+        return self.once(("voids", self.frame, grid), lambda: self._whole(grid))
+
+    def _whole(self, grid: Grid) -> tuple[Flags, Flags, Depths]:
         columns = {
             key: reduce(lambda a, b: a.then(b, self._values), (s for _, s in sorted(found.items())))
             for key, found in self._stretches.items()

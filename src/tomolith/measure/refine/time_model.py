@@ -31,6 +31,7 @@ NATURAL: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = MappingProxyTyp
             ("pit", "redeposited"),
             ("background", "redeposited"),
             ("redeposited", "pit"),
+            ("background", "pit"),
         ),
         (PLATING, "charge"): (
             *(("background", grown) for grown in _GROWN),
