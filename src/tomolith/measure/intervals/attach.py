@@ -22,7 +22,8 @@ from tomolith.measure.quantify import MeasureSettings, measure
 from tomolith.measure.reliability import ClassShares
 from tomolith.store.scan import Scan
 
-_NEEDED = ("voxel_count", "boundary_volume")
+NEEDED = ("voxel_count", "boundary_volume")
+"""What intervals need, whatever was asked for; counted in the same pass, nothing is read twice."""
 
 
 def attach_intervals(
@@ -32,6 +33,7 @@ def attach_intervals(
     settings: MeasureSettings,
     *,
     held_out: HeldOut | None = None,
+    also: Sequence[Measurement] = (),
 ) -> list[Measurement]:
     """Return the numbers of one scan with their 95 % intervals, where a rule gives one.
 
@@ -47,6 +49,8 @@ def attach_intervals(
         ``settings.uncertainty`` says what is drawn on.
     held_out
         What held-out slices tell of the same system; ``None`` where there are no labels.
+    also
+        Numbers of :data:`NEEDED` that were not asked for; what is lacking is measured anew.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def attach_intervals(
     Interval(low=16.0, high=48.0, method='half-voxel boundary shift')
     """
     wanted = settings.uncertainty
-    numbers = [*found, *_missing(found, scan, labels_name)]
+    numbers = [*found, *also, *_missing([*found, *also], scan, labels_name)]
     values = {
         (m.name, m.region.rpartition("/")[2]): float(m.value)
         for m in numbers
@@ -109,7 +113,7 @@ def class_intervals(found: Iterable[Measurement]) -> Mapping[str, Interval]:
 def _missing(found: Sequence[Measurement], scan: Scan, labels_name: str) -> list[Measurement]:
     """Measure what the intervals need and was not asked for."""
     labels, present = scan.labels(labels_name), {m.name for m in found}
-    names = [n for n in _NEEDED if n not in present]
+    names = [n for n in NEEDED if n not in present]
     if not labels.grid.is_physical or labels.grid.sections:
         names = [n for n in names if n == "voxel_count"]
     region = found[0].region.rpartition("/")[0] if found else scan.id

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.core import Box, ClassSchema, Grid
-from tomolith.measure.quantities.base import ClassValue, Counts, Quantity, Region
+from tomolith.measure.quantities.base import ClassValue, Quantity, Region
 from tomolith.measure.quantities.changes import Pairs, changes, differing
 from tomolith.measure.quantities.frame import Frame
 
@@ -45,13 +45,15 @@ class BoundaryVolume(Quantity):
 
     def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
         super().__init__(schema, frame)
-        self._pairs: Counts = np.zeros((256, 256), np.int64)
+        self._pairs = Pairs()
         self._layers: dict[tuple[int, Box], Labels] = {}
 
     def update(self, region: Region) -> None:
         """Count the faces within the core, and those to the blocks beside it."""
         labels = np.ascontiguousarray(region.core_labels)
-        self._pairs += changes(region, 1).pairs() + _along_z_and_x(labels)
+        along_y = changes(region, 1)
+        self._pairs.add(along_y.before, along_y.after)
+        _add_along_z_and_x(labels, self._pairs)
         for axis in range(3):
             start, stop = region.core.start_zyx[axis], region.core.stop_zyx[axis]
             for at, index in ((start, 0), (stop, stop - start - 1)):
@@ -60,7 +62,7 @@ class BoundaryVolume(Quantity):
 
     def merge(self, other: Self) -> None:
         """Add the faces of ``other``, and those between its blocks and these."""
-        self._pairs += other._pairs
+        self._pairs.merge(other._pairs)
         for (axis, cut), layer in other._layers.items():
             self._meet(axis, cut, layer)
 
@@ -69,14 +71,15 @@ class BoundaryVolume(Quantity):
         if (axis, cut) in self._layers:
             other = self._layers.pop((axis, cut))
             differ = other != layer
-            self._pairs += Pairs.of(other[differ], layer[differ])
+            self._pairs.add(other[differ], layer[differ])
         else:
             self._layers[axis, cut] = layer
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the volumes; ``InputError`` where the voxel size is unknown."""
         half = grid.voxel_volume_um3 / 2
-        faces = self._pairs + self._pairs.T
+        pairs = self._pairs.counts()
+        faces = pairs + pairs.T
         faces[:, self.schema.unlabelled] = 0
         n = faces.sum(axis=1)
         return tuple(ClassValue(c.name, int(n[c.value]) * half) for c in self.schema.classes)
@@ -89,9 +92,9 @@ def _cut(core: Box, axis: int, at: int) -> Box:
     return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
 
-def _along_z_and_x(labels: Labels) -> Counts:
-    """Count the pairs of different neighbours along z and x, slice by slice."""
-    n_x, pairs = labels.shape[2], Pairs()
+def _add_along_z_and_x(labels: Labels, pairs: Pairs) -> None:
+    """Add the pairs of different neighbours along z and x, slice by slice."""
+    n_x = labels.shape[2]
     buffer = np.empty(labels[0].size, np.bool_)
     for z in range(len(labels)):
         here = labels[z].ravel()
@@ -102,4 +105,3 @@ def _along_z_and_x(labels: Labels) -> Counts:
             below = labels[z - 1].ravel()
             at = differing(below, here, buffer)
             pairs.add(below[at], here[at])
-    return pairs.counts()
