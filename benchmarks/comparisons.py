@@ -308,10 +308,11 @@ def rank_words(outcome: Outcome, networks: Sequence[str]) -> str:
     """Say in which order the systems came in, by mean IoU."""
     order = [s.name for s in outcome.comparison.ranked]
     words = "Rank by mean IoU: " + ", ".join(f"{i + 1}. {name}" for i, name in enumerate(order))
-    first = next((name for name in order if name in networks), "")
-    return f"{words}. " + (
-        f"The best of {', '.join(networks)} is **{first}**." if first and len(networks) > 1 else ""
-    )
+    rivals = [name for name in order if name in networks]
+    if len(rivals) < 2:
+        return words + "."
+    winner = "The plain U-Net wins" if rivals[0] == "unet" else f"**{rivals[0]}** wins"
+    return f"{words}. {winner} against {', '.join(rivals[1:])}."
 
 
 def difference_words(outcome: Outcome, name: str, others: Sequence[str]) -> str:
