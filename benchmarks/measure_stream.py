@@ -73,8 +73,8 @@ def run(*, quick: bool) -> Result:
         "chunks and shards as usual), measured scan by scan with the function that the step "
         f"`measure` calls: all {took['additive'][0]['n_quantities']:.0f} additive quantities, the "
         "plan maps and what intervals need, in one pass. Beside it plain reading of the same "
-        f"blocks of the same store. Each in a process of its own, {WORKERS} workers, by turns; the faster "
-        "of two rounds each."
+        f"blocks of the same store. Each in a process of its own, {WORKERS} workers, by turns; the "
+        "faster of two rounds each."
     )
     rows = [
         (
