@@ -102,11 +102,10 @@ class Units:
         k = self.units[0].counts.shape[-1]
         return all(u.expected.shape == (len(u.counts), k) for u in self.units)
 
-    def half_width(self, variance: Floats) -> Floats:
-        """Return half of a 95 % interval: Student's t of as many units, times the deviation."""
-        t = stats.t.ppf((1 + _LEVEL) / 2, max(len(self) - 1, 1))
-        half: Floats = t * np.sqrt(variance)
-        return half
+    @property
+    def t(self) -> float:
+        """Student's t of as many units: half of a 95 % interval, in standard deviations."""
+        return float(stats.t.ppf((1 + _LEVEL) / 2, max(len(self) - 1, 1)))
 
     @property
     def sums(self) -> Sums:
@@ -116,14 +115,20 @@ class Units:
     def bootstrap(
         self, statistic: Callable[[Sums], Floats], n_draws: int, *, seed: int = 0
     ) -> Floats:
-        """Return the variance of a statistic over draws of units, and of slices within them.
+        """Return how a statistic of M numbers varies over draws of units, and of slices in them.
 
         Parameters
         ----------
         statistic
-            Gets the sums of drawn units, (n_draws, n_units, ...), and returns (n_draws, K).
+            Gets the sums of drawn units, (n_draws, n_units, ...), and returns (n_draws, M).
         n_draws, seed
             How many draws, and of which random numbers.
+
+        Returns
+        -------
+        Floats
+            (R, M), R at most M: the principal axes of the draws, each as long as the standard
+            deviation along it. The variance of a sum ``v`` of the numbers is ``|axes @ v|²``.
 
         Notes
         -----
@@ -135,8 +140,10 @@ class Units:
         for start in range(0, n_draws, _DRAWS_AT_ONCE):
             chosen = rng.integers(0, n, (min(_DRAWS_AT_ONCE, n_draws - start), n))
             draws.append(statistic(self._drawn(chosen, rng)))
-        found: Floats = np.var(np.concatenate(draws), axis=0, ddof=1)
-        return found
+        found = np.concatenate(draws)
+        _, deviations, axes = np.linalg.svd(found - found.mean(axis=0), full_matrices=False)
+        along: Floats = deviations[:, None] * axes / np.sqrt(n_draws - 1)
+        return along
 
     def _drawn(self, chosen: npt.NDArray[np.int64], rng: np.random.Generator) -> Sums:
         """Return the sums of the chosen units, the slices of each drawn anew."""

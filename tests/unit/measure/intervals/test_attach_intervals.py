@@ -75,11 +75,13 @@ def test_half_a_voxel_is_there_without_labels_and_probabilities(scan: Scan) -> N
     # electrode: 5 voxels, one inner border each side; half of the error of both on either side
     assert ends(found["effective_thickness electrode"]) == (9.0, 11.0)
     assert ends(found["effective_thickness electrode, stripping side"]) == (4.5, 5.5)
-    assert ends(found["effective_thickness plating side, all Li"]) == (4.5 + 2 + 1, 5.5 + 4 + 3)
-    assert ends(found["li_volume all Li"])[0] == pytest.approx((9 + 2 + 1) * area)
+    # borders between kinds of Li are none for all of it: one face a side is left
+    assert ends(found["effective_thickness plating side, all Li"]) == (9.5, 10.5)
+    assert ends(found["li_volume all Li"]) == pytest.approx((14 * area, 16 * area))
     assert ends(found["plan_coverage electrode"])[1] == 1.0
     assert ends(found["gap electrodes"]) == (13.0, 15.0)
-    assert ends(found["dead_li_volume dendrite"]) == (0.0, 0.0)
+    assert ends(found["dead_li_volume dendrite"]) == (0.0, 54.0)  # 27 voxels cannot be told
+    assert ends(found["dead_li_volume redeposited"]) == (0.0, 54.0)
     assert found["roughness electrode, plating side"].interval is None
     assert found["boundary_volume dendrite"].interval is None
     assert ends(found["pit_filling pit"])[0] == 0.0
