@@ -55,8 +55,8 @@ def run(
         return Result(
             "Table II of MatPhase: real slices of NMC cathodes",
             "Nano-CT slices of NMC cathodes of three scans (Su et al., npj Comput. Mater. 8, 30, "
-            "2022, Apache-2.0), labelled by people with the help of thresholds: five slices to learn from, "
-            f"{' and '.join(split['validation'])} to choose the weights, "
+            "2022, Apache-2.0), labelled by people with the help of thresholds: five slices "
+            f"to learn from, {' and '.join(split['validation'])} to choose the weights, "
             f"{', '.join(split['test'])} (one of each scan) to test. Each slice is normalised by "
             "its own percentiles. `table2_matphase` has a simulated cathode.\n\n"
             + extent_words(outcome),
