@@ -37,7 +37,7 @@ PARTS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "the plane between the electrodes (9 cuts)": (("frame.py", "find_frame"),),
         "reading blocks": (("labelmap.py", "read"),),
         "changes across the cell": (("changes.py", "_changes"),),
-        "changes along the other axes": (("boundary.py", "_add_along_z_and_x"),),
+        "changes along the other axes, and faces": (("boundary.py", "update"),),
         "voxels per class": (("changes.py", "count"),),
         "voxels per column and side": (("columns.py", "_column_counts"),),
         "ends of the electrodes": (("surfaces.py", "_electrode_ends"),),
