@@ -132,8 +132,8 @@ def _notes(share: float, peak: float) -> list[str]:
         "The labels are the phantom's own, of a cell drawn once and laid side by side as mirror "
         "images: they compress well, so reading is as fast as it gets. Rough labels are slower to "
         "read, and have more changes to count.",
-        "Two workers keep little more than one core busy, and plain reading no more; what holds them "
-        "up was not looked into.",
+        "Two workers keep little more than one core busy, and plain reading no more; what holds "
+        "them up was not looked into.",
         "Each voxel is read once. Before that nine cuts show where the plane between the "
         "electrodes lies; a chunk is 16 slices deep, so they cost as much as 144 slices.",
         "Pieces of dead Li and dendrites are joined over the borders of blocks, skeletons thinned "
