@@ -147,6 +147,16 @@ def test_held_out_slices_come_first_and_have_four_panels(page: str, study: Path)
     assert titles == ["Image", "Truth", "Prediction", "Otsu"]
 
 
+def test_refined_labels_are_shown_beside_the_predicted_ones(study: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(study, copy)
+    recipe = (copy / "recipe.yaml").read_text()
+    for more, shown in (("", False), ("refine: {labels: otsu}\n", True)):
+        (copy / "recipe.yaml").write_text(recipe + more)
+        page = write_report(copy, ReportSettings()).read_text()
+        assert ("<figcaption>Refined</figcaption>" in page) == shown
+
+
 def test_pictures_bear_the_colours_of_the_schema(study: Path) -> None:
     image = imread(study / "report" / "figures" / "preview-cell-1-4-truth.png")[..., :3] * 255
     plain = imread(study / "report" / "figures" / "preview-cell-1-4-image.png")[..., :3] * 255
