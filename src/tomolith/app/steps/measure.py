@@ -103,7 +103,8 @@ class MeasureStep:
             write_cycler(cell, of_series.cell, study.measurements)
         else:
             remove_cycler(study.measurements)
-        return _summary(len(rows), len(scan_ids), series, cell)
+        text = _summary(len(rows), len(scan_ids), series, cell)
+        return text + _without(study, scan_ids)
 
 
 @contextmanager
@@ -200,6 +201,14 @@ def _scans_with(study: Study, labels: str) -> tuple[str, ...]:
             mend="add 'predict:' to the recipe, or name another under 'measure.labels'",
         )
     return scan_ids
+
+
+def _without(study: Study, measured: tuple[str, ...]) -> str:
+    """Name the scans of the study that have no such label map."""
+    labels = study.recipe.measure.labels
+    others = [scan_id for scan_id in study.scan_ids() if scan_id not in measured]
+    lacking = [i for i in others if labels not in study.scan(i).label_names()]
+    return f"; without {', '.join(lacking)}: no label map '{labels}'" if lacking else ""
 
 
 def _planned_series(study: Study) -> tuple[str, ...]:
