@@ -12,6 +12,7 @@ from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.measure.quantities.sides import GROWN, electrode_part
 
 _ELECTRODE = "electrode"
+_SIDED = (*GROWN[PLATING], *GROWN[STRIPPING], "pit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,13 @@ class Combination:
         (S,): by stratum, see :class:`Strata`.
     worth
         (K, K): of a voxel that truly is class c (row) and is labelled j (column).
+    side_doubt
+        (K, K): how much more or less that may be worth, as the voxel's side is not known.
     """
 
     strata: Floats
     worth: Floats
+    side_doubt: Floats
 
     @property
     def by_class(self) -> Floats:
@@ -82,7 +86,17 @@ class Strata:
                 continue
             sides = np.array([by_name[electrode_part(s)] for s in (STRIPPING, PLATING)])
             row[:] = [sides @ (1 - f, f) for f in map(self._plating_frac, self.classes)]
-        return Combination(strata, worth)
+        return Combination(strata, worth, self._side_doubt(by_name))
+
+    def _side_doubt(self, worth: Mapping[str, float]) -> Floats:
+        """Return the doubt of voxels that are the electrode or are labelled so, but not both."""
+        found = np.zeros((len(self.classes),) * 2)
+        if _ELECTRODE in self.classes:
+            low, high = (worth[electrode_part(s)] for s in (STRIPPING, PLATING))
+            e = self.classes.index(_ELECTRODE)
+            unsided = [i for i, n in enumerate(self.classes) if n not in _SIDED and i != e]
+            found[e, unsided] = found[unsided, e] = abs(high - low) / 2
+        return found
 
     def _plating_frac(self, name: str) -> float:
         """Return the share of a label's voxels that lies on the plating side."""

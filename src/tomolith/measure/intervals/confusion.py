@@ -58,6 +58,8 @@ class Confusion:
     this. And where a scan is judged by others, how far its own confusion is from theirs: each
     held-out scan is corrected by the rest, and the errors, in units of the binomial deviation of
     the same correction, give a factor of overdispersion that is carried over to the scan measured.
+    Held-out slices do not tell by side where the electrode is taken for background, or background
+    for it: of one side's sum it may be all or nothing.
 
     Parameters
     ----------
@@ -113,12 +115,13 @@ class Confusion:
         worth, units = combination.worth, self._units
         centre = float((self._shares * worth).sum(axis=0) @ self._predicted)
         common = units.t * (self._axes @ (worth * self._predicted).ravel())
+        side = float((self._shares * combination.side_doubt).sum(axis=0) @ self._predicted)
         if units.is_own:  # no other scan is judged by these
-            return Estimate(centre, float(np.linalg.norm(common)), np.zeros(0))
+            return Estimate(centre, float(np.linalg.norm([*common, side])), np.zeros(0))
         variance = 0.0
         if len(units) > 1:
             variance = self._overdispersion(worth) * _doubt(self._shares, worth, self._predicted)
-        return Estimate(centre, units.t * float(np.sqrt(variance)), common)
+        return Estimate(centre, float(np.hypot(units.t * np.sqrt(variance), side)), common)
 
     def _overdispersion(self, worth: Floats) -> float:
         """Return the mean square error of each scan corrected by the others, over its variance.

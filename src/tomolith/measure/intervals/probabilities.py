@@ -243,10 +243,12 @@ class Probabilities:
         common = units.t * (self._axes @ scaled)
         errors = self._errors @ scaled
         centre += float(errors.mean())
+        # of the electrode's doubtful voxels it is not known which are wrong on which side
+        side = float(combination.side_doubt.max(axis=1) @ self._found.doubt) / 2
         if units.is_own:  # no other scan is judged by these
-            return Estimate(centre, float(np.linalg.norm(common)), np.zeros(0))
+            return Estimate(centre, float(np.linalg.norm([*common, side])), np.zeros(0))
         spread = float(errors.std(ddof=1)) if len(units) > 1 else 0.0
-        return Estimate(centre, units.t * spread, common)
+        return Estimate(centre, float(np.hypot(units.t * spread, side)), common)
 
     def _at_their_word(self, w: Floats) -> float:
         """Return a half width that is never too narrow, however the classes' errors hang together.

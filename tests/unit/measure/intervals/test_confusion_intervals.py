@@ -100,6 +100,18 @@ def test_classes_taken_for_each_other_leave_their_sum_alone() -> None:
     assert both.half < 1.0
 
 
+def test_of_one_side_it_is_not_known_where_the_electrode_was_missed() -> None:
+    counts = np.array([[[80.0, 0.0], [20.0, 100.0]]])  # a fifth of background is electrode
+    predicted = np.array([1e5, 1e5])
+    source = Confusion(predicted, units([counts] * 4))
+    strata = Strata(("background", "electrode"), predicted, plating_frac=0.5)
+    sides = [f"electrode, {side} side" for side in ("stripping", "plating")]
+    one = source.of(strata.combine({sides[0]: 1.0}))
+    assert (one.centre, one.half) == pytest.approx((6e4, 1e4))
+    both = source.of(strata.combine(dict.fromkeys(sides, 1.0)))
+    assert (both.centre, both.half) == pytest.approx((1.2e5, 0.0), abs=1e-6)
+
+
 def test_what_labels_say_of_the_confusion_is_shared_by_the_scans_they_judge() -> None:
     rng = np.random.default_rng(0)
     held = units([scan(rng, 6)[0] for _ in range(4)])
