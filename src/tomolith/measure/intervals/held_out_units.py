@@ -18,7 +18,7 @@ from scipy import stats
 from tomolith.measure.held_out import HeldOut, HeldOutSlice
 
 Floats = npt.NDArray[np.float64]
-_FEWEST_OWN = 5
+_FEWEST = 5
 _LEVEL = 0.95
 _DRAWS_AT_ONCE = 50
 
@@ -171,6 +171,9 @@ def _stacked(sums: Sequence[Sums]) -> Sums:
 def units_for(record: HeldOut, scan: str) -> Units | None:
     """Return what a scan is judged by: its own slices where there are enough, else all scans.
 
+    How scans differ cannot be told from fewer than five: of two, Student's t is 12.7, and an interval
+    would hold any volume. Their slices then tell of the confusion alone, one cause among others.
+
     Parameters
     ----------
     record
@@ -188,22 +191,23 @@ def units_for(record: HeldOut, scan: str) -> Units | None:
     >>> slices = [HeldOutSlice(s, z, ((4, 0), (1, 3))) for s in "abc" for z in (2, 3, 9)]
     >>> record = HeldOut("unet", "test", ("x", "y"), tuple(slices))
     >>> units_for(record, "a").words
-    '9 held-out slices of 3 scans'
+    '9 held-out slices of 3 scans, which do not show how scans differ'
     """
     runs = [s for s in _runs(record.slices) if s[0].scan == scan]
-    if len(runs) >= _FEWEST_OWN:
+    if len(runs) >= _FEWEST:
         n = sum(map(len, runs))
         words = f"{n} held-out slices of this scan in {len(runs)} places"
         return Units(tuple(map(Unit.of, runs)), is_own=True, is_whole=True, words=words)
     n = len(record.slices)
     scans = [list(group) for _, group in groupby(record.slices, key=lambda s: s.scan)]
-    if len(scans) > 1:
+    if len(scans) >= _FEWEST:
         words = f"{n} held-out slices of {len(scans)} scans"
         return Units(tuple(map(Unit.of, scans)), is_own=False, is_whole=True, words=words)
     if n < 2:
         return None
-    is_own = record.slices[0].scan == scan
-    words = f"{n} held-out slices of one scan only, so too narrow if anything"
+    is_own = len(scans) == 1 and scans[0][0].scan == scan
+    of = "one scan" if len(scans) == 1 else f"{len(scans)} scans"
+    words = f"{n} held-out slices of {of}, which do not show how scans differ"
     each = tuple(Unit.of([s]) for s in record.slices)
     return Units(each, is_own=is_own, is_whole=False, words=words)
 

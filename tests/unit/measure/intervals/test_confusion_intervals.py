@@ -138,11 +138,17 @@ def test_neighbouring_slices_are_one_place() -> None:
 
 
 def test_a_scan_with_few_places_is_judged_by_all_scans() -> None:
-    found = units_for(record(*((s, z) for s in "abc" for z in (0, 1, 2, 9))), "a")
+    found = units_for(record(*((s, z) for s in "abcde" for z in (0, 1, 2, 9))), "a")
     assert found is not None
-    assert (len(found), found.is_own, found.is_whole) == (3, False, True)
+    assert (len(found), found.is_own, found.is_whole) == (5, False, True)
+
+
+def test_few_scans_do_not_show_how_scans_differ() -> None:
+    few = units_for(record(*((s, z) for s in "abc" for z in (0, 1, 2, 9))), "a")
+    assert few is not None
+    assert (len(few), few.is_own, few.is_whole) == (12, False, False)
     alone = units_for(record(("a", 0), ("a", 1)), "b")
     assert alone is not None
     assert (len(alone), alone.is_own, alone.is_whole) == (2, False, False)
-    assert "too narrow" in alone.words
+    assert "of one scan, which do not show" in alone.words
     assert units_for(record(("a", 0)), "a") is None
