@@ -22,6 +22,7 @@ BENCHMARKS = (
     "phantom_stream",
     "faraday",
     "measure_truth",
+    "measure_stream",
     "full_route",
     "nmc_cathode",
     "nanoxct_pores",

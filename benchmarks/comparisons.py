@@ -246,7 +246,7 @@ def extent_words(outcome: Outcome) -> str:
         f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each network on "
         f"{threads}, one seed, instead of the protocol's epochs and seeds; a random forest learns "
         f"from {FOREST_PX:,} pixels. Ranks may change with longer training, and differences of a "
-        "few hundredths may be chance; the column 'patches seen' says how far each came."
+        "few hundredths may be chance."
     )
     left_out = protocol.left_out()
     if left_out:
@@ -285,7 +285,8 @@ def _cost(outcome: Outcome) -> str:
     header = ["system", "parameters (million)", "GFLOP per patch", "training", "patches seen"]
     if not outcome.extent.is_short:
         header.insert(3, "latency of a patch (ms)")
-    return "**Size and training, first seed**\n\n" + table(header, rows)
+    title = "Size and training of the first seed; patches seen say how far a training came"
+    return f"**{title}**\n\n" + table(header, rows)
 
 
 def _text(value: float | None, factor: float, form: str) -> str:
@@ -308,10 +309,11 @@ def rank_words(outcome: Outcome, networks: Sequence[str]) -> str:
     """Say in which order the systems came in, by mean IoU."""
     order = [s.name for s in outcome.comparison.ranked]
     words = "Rank by mean IoU: " + ", ".join(f"{i + 1}. {name}" for i, name in enumerate(order))
-    first = next((name for name in order if name in networks), "")
-    return f"{words}. " + (
-        f"The best of {', '.join(networks)} is **{first}**." if first and len(networks) > 1 else ""
-    )
+    rivals = [name for name in order if name in networks]
+    if len(rivals) < 2:
+        return words + "."
+    winner = "The plain U-Net wins" if rivals[0] == "unet" else f"**{rivals[0]}** wins"
+    return f"{words}. {winner} against {', '.join(rivals[1:])}."
 
 
 def difference_words(outcome: Outcome, name: str, others: Sequence[str]) -> str:
@@ -375,12 +377,12 @@ def pictures(outcome: Outcome) -> dict[str, bytes]:
 
 
 def small_png(png: bytes) -> bytes:
-    """Return a picture of at most ``_PICTURE_PX`` pixels of width, in 128 colours."""
+    """Return a picture of at most ``_PICTURE_PX`` pixels of width, in 256 colours."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     width = min(_PICTURE_PX, picture.width)
     height = round(picture.height * width / picture.width)
+    small = picture.resize((width, height), Image.Resampling.LANCZOS)
     made = io.BytesIO()
-    picture.resize((width, height), Image.Resampling.LANCZOS).quantize(
-        128, Image.Quantize.MAXCOVERAGE
-    ).save(made, "PNG", optimize=True)
+    # an octree keeps the colours of the classes apart; other palettes blend them into the greys
+    small.quantize(256, Image.Quantize.FASTOCTREE).save(made, "PNG", optimize=True)
     return made.getvalue()

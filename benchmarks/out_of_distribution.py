@@ -214,6 +214,15 @@ def _table(found: Mapping[tuple[str, str], Found], names: Sequence[str]) -> str:
     return table(header, rows)
 
 
+def _best(
+    found: Mapping[tuple[str, str], Found], systems: Sequence[str], changes: Sequence[str]
+) -> str:
+    """Say on how many of the scans each system is the best."""
+    winners = [max(systems, key=lambda s: found[change, s].iou()) for change in changes]
+    counts = {name: winners.count(name) for name in systems if name in winners}
+    return ", ".join(f"{name} on {n} of {len(changes)} scans" for name, n in counts.items())
+
+
 def _notes(
     found: Mapping[tuple[str, str], Found], systems: Sequence[str], changes: Sequence[str]
 ) -> list[str]:
@@ -226,7 +235,7 @@ def _notes(
     notes = [
         "Mean loss of mIoU over the changed scans: "
         + ", ".join(f"{s} {drops[s]:.3f}" for s in order)
-        + f". **{order[0]}** degrades least; which system is best where stands in the table.",
+        + f". **{order[0]}** degrades least. Best mIoU: {_best(found, systems, changes)}.",
     ]
     for s in systems:
         worse = [c for c in others if found[c, s].error_frac > found[SAME, s].error_frac]

@@ -5,6 +5,7 @@ A line of a page that holds only one of these is replaced:
 ``{{ settings package.module:Class }}``      a table of the fields of a settings class
 ``{{ components package.module:REGISTRY }}`` a table of what is registered, with options
 ``{{ quantities }}``                         a table of the quantities, with formula and source
+``{{ series_quantities }}``                  the same of those that a series, maps or a cycler give
 ``{{ help COMMAND }}``                       what ``tomolith COMMAND --help`` prints
 ``{{ errors }}``                             a table of the exception classes
 """
@@ -44,6 +45,7 @@ def fill(markdown: str) -> str:
         "settings": settings,
         "components": components,
         "quantities": quantities,
+        "series_quantities": series_quantities,
         "help": help_,
         "errors": errors,
     }
@@ -95,6 +97,15 @@ def quantities(_: str) -> str:
         kind = registry.load(name)
         texts = (registry.summary(name), kind.formula, kind.source)
         rows.append(f"| `{name}` | {kind.unit} | " + " | ".join(map(_cell, texts)) + " |")
+    return "\n".join(rows)
+
+
+def series_quantities(_: str) -> str:
+    """Return the same table of those quantities that nobody names in a recipe."""
+    rows = ["| name | unit | what it is | formula | source |", "|---|---|---|---|---|"]
+    for one in _load("tomolith.measure.series_quantities:SERIES_QUANTITIES"):
+        texts = (one.summary, one.formula, one.source)
+        rows.append(f"| `{one.name}` | {one.unit} | " + " | ".join(map(_cell, texts)) + " |")
     return "\n".join(rows)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tomolith.core import PRESETS, Box, Grid
+from tomolith.core import PRESETS, Box, Grid, LabelMap, Volume
+from tomolith.measure.one_pass import Tally, tally
 from tomolith.measure.quantities import QUANTITIES, Frame, Quantity, Region
 
 SCHEMA = PRESETS["li-operando"]
@@ -59,6 +60,19 @@ def test_blocks_merged_in_any_order_equal_the_whole(
     for part in parts[1:]:
         parts[0].merge(part)
     assert parts[0].finish(GRID) == whole.finish(GRID)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_any_number_of_workers_gives_the_same(
+    kind: type[Quantity], frame: Frame, workers: int
+) -> None:
+    whole = kind(SCHEMA, frame)
+    whole.update(region(whole, GRID.box))
+    labels = LabelMap(Volume(VALUES, GRID), SCHEMA)
+    cores = GRID.box.tiles((2, 4, 3))
+    found = tally(labels, lambda: Tally((kind(SCHEMA, frame),)), cores, workers=workers)
+    found.share()
+    assert found.quantities[0].finish(GRID) == whole.finish(GRID)
 
 
 def test_names_each_of_its_parts_once(kind: type[Quantity], frame: Frame) -> None:

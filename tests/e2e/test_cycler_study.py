@@ -12,6 +12,7 @@ import tifffile
 import yaml
 
 from tomolith.app.check import check_study
+from tomolith.app.listing import listing
 from tomolith.app.run import run_study
 from tomolith.app.steps import STEPS
 from tomolith.app.steps.base import is_done
@@ -19,6 +20,7 @@ from tomolith.app.study import Study
 from tomolith.app.verify import verify_study
 from tomolith.errors import InputError, MismatchError, ReadError, TomolithError
 from tomolith.measure.map_files import read_index
+from tomolith.measure.series_quantities import SERIES_QUANTITIES
 
 SCANS = (0, 6, 12, 18, 24)
 SHARE_SEEN = 0.95 * 0.9  # coulombic efficiency, and what is not too fine for the scan
@@ -122,6 +124,13 @@ def test_the_scans_show_the_share_of_the_charge_that_was_simulated(
         assert gap == pytest.approx(true_gap, abs=0.005 * max(charged.values()))
 
 
+def test_capacity_ratios_have_intervals_that_can_decide(table: pd.DataFrame) -> None:
+    rows = table[(table["quantity"] == "capacity_ratio") & (table["class"] == "cell")]
+    assert len(rows) == 4  # the first one too, of a scan without any grown Li
+    assert ((rows["low"] <= SHARE_SEEN) & (SHARE_SEEN <= rows["high"])).all()
+    assert ((rows["high"] - rows["low"]) / 2 < 0.5).all()  # six pulses, voxels of 5.32 µm
+
+
 def test_travelling_li_is_the_li_that_was_moved(table: pd.DataFrame, truth: pd.DataFrame) -> None:
     travelled = values(table, "travelling_li", "plating side")
     visible = true_values(truth, "li_moved", "plating side, visible")
@@ -139,6 +148,28 @@ def test_the_rate_of_stripping_is_faradays(table: pd.DataFrame) -> None:
     assert row["low"] <= row["value"] <= row["high"] and row["unit"] == "um/pulse"
     assert "least-squares line through 3 scans; 95 %:" in row["method"]
     assert not rates["class"].str.startswith("background").any()
+
+
+def test_what_is_left_at_full_cycle_is_what_was_simulated(
+    table: pd.DataFrame, truth: pd.DataFrame
+) -> None:
+    left = table[table["quantity"] == "li_left"].set_index("class")
+    assert set(left["scan"]) == {"cell0-t24"}
+    true = truth[(truth["scan"] == "cell0-t24") & (truth["quantity"] == "li_volume")]
+    true = true.set_index("region")["value"]
+    for part in ("dendrite", "deposited"):
+        assert left.loc[part, "value"] == pytest.approx(true[part], rel=1e-9)
+    together = left.loc["all plated Li", "value"]
+    assert together == pytest.approx(true["dendrite"] + true["deposited"], rel=1e-9)
+    assert together > 0
+
+
+def test_every_number_of_the_table_is_explained(table: pd.DataFrame) -> None:
+    explained = {line.split(" ")[0] for line in listing("quantities") if line}
+    assert set(table["quantity"]) <= explained
+    units = table.groupby("quantity")["unit"].first()
+    for one in SERIES_QUANTITIES:
+        assert units[one.name] == one.unit
 
 
 def test_maps_add_up_to_the_thickness(folder: Path, table: pd.DataFrame) -> None:

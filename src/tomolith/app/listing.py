@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Iterator
 
 from tomolith.config import Registry, did_you_mean
@@ -44,6 +45,8 @@ def listing(kind: str) -> Iterator[str]:
             mend=did_you_mean(kind, KINDS),
         )
     registry: Registry = Registry("registry", _REGISTRIES, group="tomolith.none").load(kind)
+    if kind == "quantities":
+        return itertools.chain(_components(registry), _of_series())
     return _components(registry)
 
 
@@ -58,3 +61,15 @@ def _components(registry: Registry) -> Iterator[str]:
         for option, parameter in registry.options(name).items():
             default = "required" if parameter.default is parameter.empty else parameter.default
             yield f"    {option:<18} {default}"
+
+
+def _of_series() -> Iterator[str]:
+    """Yield the numbers that nobody names: of maps, of a series, and of the cycler's file."""
+    from tomolith.measure.series_quantities import SERIES_QUANTITIES
+
+    yield ""
+    yield "Of plan maps, of a series and of a cycler file, there without being named:"
+    for one in SERIES_QUANTITIES:
+        yield f"{one.name:<22} {one.summary}"
+        yield f"    {'formula:':<18} {one.formula}"
+        yield f"    {'source:':<18} {one.source}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tomolith.core.provenance import Provenance
@@ -20,6 +21,10 @@ class Interval:
         nor hold it: a corrected interval says that the number is biased.
     method
         In words, what was thought to be uncertain: ``"half-voxel boundary shift"``.
+    shared
+        Errors that other numbers of the same cell have too, by their cause: signed half widths,
+        one for each independent way to err. In a difference those of the same cause cancel as far
+        as they are alike. They are no part of tables.
 
     Raises
     ------
@@ -35,6 +40,7 @@ class Interval:
     low: float
     high: float
     method: str
+    shared: Mapping[str, tuple[float, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):

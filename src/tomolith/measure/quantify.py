@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator
 
 from tomolith.config import Component, Settings, did_you_mean, settings_hash
-from tomolith.core import Box, ClassSchema, Grid, LabelMap, Measurement, Provenance
+from tomolith.core import ClassSchema, Grid, LabelMap, Measurement, Provenance
 from tomolith.errors import InputError
 from tomolith.measure.intervals.settings import UncertaintySettings
+from tomolith.measure.one_pass import Tally, choose_block, tally
 from tomolith.measure.plan_maps import PlanCounter, PlanMaps
-from tomolith.measure.quantities import QUANTITIES, Frame, Quantity, Region, find_frame
+from tomolith.measure.quantities import QUANTITIES, Frame, Quantity, find_frame
 from tomolith.measure.quantities.base import ClassValue, QuantityMap
-from tomolith.measure.quantities.counting import class_counts
 
 ALL = "all"
-_BLOCK_ZYX = (32, 1024, 1024)
+_HOW = {"workers"}  # of the settings, what changes no number
 
 
 class MeasureSettings(Settings):
@@ -47,6 +48,9 @@ class MeasureSettings(Settings):
     )
     uncertainty: UncertaintySettings = Field(
         UncertaintySettings(), description="Where the 95 % intervals come from."
+    )
+    workers: int = Field(
+        2, ge=1, le=64, description="Blocks that are counted at the same time; no number changes."
     )
 
     @field_validator("quantities")
@@ -90,6 +94,16 @@ class MeasureSettings(Settings):
                 )
         return tuple(c for c in self.chosen() if not lacking[c.name])
 
+    def identity(self) -> str:
+        """Return a hash of what the numbers depend on.
+
+        Examples
+        --------
+        >>> MeasureSettings(workers=1).identity() == MeasureSettings(workers=4).identity()
+        True
+        """
+        return settings_hash(self.model_dump(mode="json", exclude=_HOW))
+
     def frame(self, labelmap: LabelMap) -> Frame:
         """Return how the cell lies in a label map."""
         return find_frame(
@@ -117,11 +131,14 @@ class ScanNumbers:
         Class counts per column; ``None`` where they were not asked for, and of 2-D sections.
     maps
         What the quantities give as maps; empty where ``plan`` is ``None``.
+    also
+        Numbers that the settings do not ask for.
     """
 
     measurements: tuple[Measurement, ...]
     plan: PlanMaps | None = None
     maps: tuple[QuantityMap, ...] = ()
+    also: tuple[Measurement, ...] = ()
 
 
 def measure(
@@ -129,7 +146,7 @@ def measure(
     settings: MeasureSettings,
     *,
     region: str = "",
-    block_zyx: tuple[int, int, int] = _BLOCK_ZYX,
+    block_zyx: tuple[int, int, int] | None = None,
 ) -> list[Measurement]:
     """Draw numbers from a label map, out of core; the block size changes no digit.
 
@@ -143,7 +160,7 @@ def measure(
     region
         What the label map is of, usually the scan's name.
     block_zyx
-        Voxels read at a time.
+        Voxels read at a time; whole columns across the cell, as far as they fit, if left out.
 
     Returns
     -------
@@ -177,12 +194,14 @@ def measure_scan(
     settings: MeasureSettings,
     *,
     region: str = "",
-    block_zyx: tuple[int, int, int] = _BLOCK_ZYX,
+    block_zyx: tuple[int, int, int] | None = None,
     plan: bool = True,
+    also: Sequence[str] = (),
 ) -> ScanNumbers:
     """Draw numbers and plan maps from a label map in one pass: each voxel is read once.
 
-    Apart from that, a few cuts are read first, to find the plane between the electrodes.
+    Apart from that, a few cuts are read first, to find the plane between the electrodes. Blocks are
+    counted by ``settings.workers`` threads; no digit depends on how many.
 
     Parameters
     ----------
@@ -190,6 +209,9 @@ def measure_scan(
         As in :func:`measure`.
     plan
         Whether to make maps.
+    also
+        Names of quantities that are counted in the same pass, whatever the settings ask for; of
+        such as need no class.
 
     Raises
     ------
@@ -208,53 +230,35 @@ def measure_scan(
     """
     grid = labelmap.grid
     components, frame = settings.allowed(labelmap.schema), settings.frame(labelmap)
-    quantities: list[Quantity] = [QUANTITIES.build(c, labelmap.schema, frame) for c in components]
-    for component, quantity in zip(components, quantities, strict=True):
+    unasked = [Component(name=n) for n in also if n not in {c.name for c in components}]
+
+    def fresh() -> Tally:
+        built = (QUANTITIES.build(c, labelmap.schema, frame) for c in (*components, *unasked))
+        counter = PlanCounter(labelmap.schema, frame) if plan and not grid.sections else None
+        return Tally(tuple(built), counter)
+
+    for component, quantity in zip(components, fresh().quantities, strict=False):
         if component in settings.named:
             _refuse_unphysical(component.name, quantity, grid)
-    counter = PlanCounter(labelmap.schema, frame) if plan and not grid.sections else None
-    for core in grid.box.tiles(block_zyx):
-        _update(quantities, counter, labelmap, core)
-    shared: dict[Any, Any] = {}
-    for quantity in quantities:
-        quantity.share(shared)
+    cores = grid.box.tiles(block_zyx or choose_block(grid, frame.axis))
+    found = tally(labelmap, fresh, cores, workers=settings.workers)
+    found.share()
     provenance = Provenance.now(
-        "measure", inputs=(region,) if region else (), settings_hash=settings_hash(settings)
+        "measure", inputs=(region,) if region else (), settings_hash=settings.identity()
     )
-    measurements = tuple(
-        Measurement(
-            component.name,
-            found.value,
-            quantity.unit,
-            f"{region}/{found.class_name}",
-            None,
-            provenance,
-            found.method,
-        )
-        for component, quantity in zip(components, quantities, strict=True)
-        for found in _finish(quantity, grid)
-    )
-    if counter is None:
-        return ScanNumbers(measurements)
-    known = quantities if _why_unphysical(grid) is None else []
-    maps = tuple(found for quantity in known for found in quantity.maps(grid))
-    return ScanNumbers(measurements, counter.finish(grid), maps)
-
-
-def _update(
-    quantities: list[Quantity], counter: PlanCounter | None, labelmap: LabelMap, core: Box
-) -> None:
-    """Read the core once, with the largest halo that any quantity asks for."""
-    z, y, x = (max((q.halo_zyx[axis] for q in quantities), default=0) for axis in range(3))
-    if labelmap.grid.sections:
-        z = 0  # the next section is no neighbour in space
-    read = core.expand((z, y, x)).clip(labelmap.grid.shape_zyx)
-    region = Region(labelmap.read(read), read, core)
-    class_counts(region, labelmap.schema)  # refuses values of no class, whatever is asked for
-    for quantity in quantities:
-        quantity.update(region)
-    if counter is not None:
-        counter.update(region)
+    numbers = [
+        Measurement(name, v.value, q.unit, f"{region}/{v.class_name}", None, provenance, v.method)
+        for name, q in zip((c.name for c in (*components, *unasked)), found.quantities, strict=True)
+        for v in _finish(q, grid)
+    ]
+    asked = {c.name for c in components}
+    measurements = tuple(m for m in numbers if m.name in asked)
+    others = tuple(m for m in numbers if m.name not in asked)
+    if found.counter is None:
+        return ScanNumbers(measurements, also=others)
+    known = found.quantities[: len(components)] if _why_unphysical(grid) is None else ()
+    maps = tuple(drawn for quantity in known for drawn in quantity.maps(grid))
+    return ScanNumbers(measurements, found.counter.finish(grid), maps, others)
 
 
 def _finish(quantity: Quantity, grid: Grid) -> tuple[ClassValue, ...]:

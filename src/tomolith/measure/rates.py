@@ -13,6 +13,7 @@ from scipy import optimize, stats
 
 from tomolith.core import Interval, Measurement, Provenance
 from tomolith.measure.electrochemistry.faraday import SeenVolume, change_interval
+from tomolith.measure.intervals.propagate import scaled
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 
 Doubles = npt.NDArray[np.float64]
@@ -181,7 +182,7 @@ def _moved(
         return
     each = None if change is None else change / n_pulses
     if interval is not None:
-        interval = Interval(interval.low / n_pulses, interval.high / n_pulses, interval.method)
+        interval = scaled(interval, 1 / n_pulses)
     how += f", over {n_pulses} pulse{'s' * (n_pulses > 1)}"
     yield Measurement("li_moved_per_pulse", each, "um3/pulse", region, interval, made, how)
 

@@ -28,7 +28,7 @@ def series_changes(
         below zero what went.
 
     From one scan to the next the difference of two of these is what moved in that pulse. Where both
-    scans have intervals these are taken as independent.
+    scans have intervals, what both share cancels, and the rest is taken as independent.
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ from tomolith.measure.electrochemistry import (
     CycledCell,
     close_inventory,
 )
+from tomolith.measure.left_li import full_cycles, li_left
 from tomolith.measure.persistence import persistence
 from tomolith.measure.plan_maps import PlanMaps
 from tomolith.measure.rates import Stretch, li_moved, thickness_rates
@@ -81,6 +82,7 @@ def series_numbers(
     if len(scans) > 1:
         n_pulses = None if cell is None else [s.after_pulse for s in cell.match.scans]
         found += li_moved(measurements, scans, n_pulses=n_pulses, provenance=provenance)
+        found += li_left(measurements, full_cycles(scans, cell), provenance=provenance)
         found += thickness_rates(
             measurements,
             stretches(scans, cell),

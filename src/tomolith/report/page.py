@@ -19,6 +19,7 @@ from tomolith.report.figures import FIGURE_DPI
 from tomolith.report.judged import shown_verdict
 from tomolith.report.lithium import draw_lithium
 from tomolith.report.previews import SUBSETS, make_previews
+from tomolith.report.refined import shown_refinement
 from tomolith.report.settings import ReportSettings
 from tomolith.report.study_files import StudyFiles, read_study
 from tomolith.report.tabulate import Table, at_a_glance, per_scan, score_tables, volume_table
@@ -117,6 +118,7 @@ def write_page(study: Path, settings: ReportSettings) -> Path:
     ]
     verdict = shown_verdict(files, problems)
     lithium = _lithium(files, album, problems)
+    refined = shown_refinement(files, problems)
     colours = words.class_colours(files)
     subset = words.headline_subset(files)
     environment = Environment(
@@ -133,6 +135,7 @@ def write_page(study: Path, settings: ReportSettings) -> Path:
         simulated=words.simulated(files),
         verdict=verdict,
         lithium=lithium,
+        refined=refined,
         problems=[*files.problems, *problems],
         scans=words.scan_rows(files),
         previews=rows,

@@ -91,6 +91,7 @@ def _preview(files: StudyFiles, settings: ReportSettings, which: tuple[Scan, int
     shown = {
         files.chosen("evaluate", "truth", "truth"): "Truth",
         files.chosen("predict", "labels", "prediction"): "Prediction",
+        **_refined(files),
         "otsu": "Otsu",
     }
     pictures: dict[str, npt.NDArray[np.uint8]] = {"Image": np.repeat(grey[..., None], 3, axis=2)}
@@ -116,6 +117,13 @@ def _preview(files: StudyFiles, settings: ReportSettings, which: tuple[Scan, int
         tuple(sorted(classes.values(), key=lambda c: c.value)),
         panels,
     )
+
+
+def _refined(files: StudyFiles) -> dict[str, str]:
+    """Return name and title of the refined labels, where the last recipe asks for them."""
+    if "refine" not in {*files.recipe, *(mark.step for mark in files.marks)}:
+        return {}
+    return {files.chosen("refine", "labels", "refined"): "Refined"}
 
 
 def window(scan: Scan, z: int, plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

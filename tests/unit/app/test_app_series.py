@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from tomolith.app.series import find_series, scan_times_s
+from tomolith.app.steps.measure import MeasureStep
 from tomolith.app.study import Study
 from tomolith.core import PRESETS, Grid, Provenance
 from tomolith.errors import InputError, IntegrityError, MismatchError
@@ -55,6 +57,15 @@ def test_scans_that_nobody_named_need_not_go_together_but_it_is_told(tmp_path: P
     found = find_series(study(tmp_path, {}, {"a": GRID, "b": OTHER}), ("a", "b"))
     assert not found.scans
     assert "4 × 6 × 7 voxels" in found.why_not
+
+
+def test_scans_without_the_label_map_are_left_out_but_it_is_told(tmp_path: Path) -> None:
+    cell = study(tmp_path, {"quantities": ["voxel_count"]}, {"a": GRID, "b": GRID, "c": GRID})
+    assert "without" not in MeasureStep().run(cell)
+    shutil.rmtree(cell.scan_path("b") / "labels" / "truth")
+    text = MeasureStep().run(Study.load(tmp_path / "recipe.yaml"))
+    assert "of 2 scans" in text
+    assert text.endswith("; without b: no label map 'truth'")
 
 
 @pytest.mark.parametrize("measure", [{"series": ["a", "b"]}, {"cycler": CYCLER}])

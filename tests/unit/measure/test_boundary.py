@@ -10,7 +10,8 @@ import pytest
 from tomolith.core import PRESETS, Box, Grid, LabelMap, Volume
 from tomolith.measure.quantify import MeasureSettings, measure
 from tomolith.measure.quantities.base import Region
-from tomolith.measure.quantities.boundary import BoundaryVolume
+from tomolith.measure.quantities.boundary import BoundaryVolume, between
+from tomolith.measure.quantities.frame import Frame
 
 SCHEMA = PRESETS["li-binary"]
 
@@ -75,4 +76,29 @@ def test_it_is_measured_like_any_quantity() -> None:
     grid = Grid(labels.shape, (1.0, 1.0, 1.0))
     settings = MeasureSettings(quantities=["boundary_volume"])
     found = measure(LabelMap(Volume(labels, grid), SCHEMA), settings, block_zyx=(1, 4, 4))
-    assert [m.value for m in found] == [16.0, 16.0]
+    assert [m.value for m in found] == [16.0, 16.0, 16.0]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("block", [2, 5, 99])
+def test_faces_of_electrodes_are_told_apart_by_side(axis: int, block: int) -> None:
+    schema, grid = PRESETS["li-operando"], Grid((12, 12, 12), (1.0, 1.0, 1.0))
+    values = {c.name: c.value for c in schema.classes}
+    labels = np.zeros(grid.shape_zyx, np.uint8)
+    across = np.moveaxis(labels, axis, 1)
+    across[:, :3] = across[:, 9:] = values["electrode"]
+    across[:, 2, 4:7] = values["pit"]
+    across[:, 7:9, :4] = values["deposited"]
+    shift = BoundaryVolume(schema, Frame.half_depth(grid.shape_zyx, axis=axis))
+    for core in reversed(list(grid.box.tiles((block,) * 3))):
+        shift.update(Region(np.ascontiguousarray(labels[core.slices]), core, core))
+    found = {v.class_name: v.value for v in shift.finish(grid)}
+    low, high = "electrode, stripping side", "electrode, plating side"
+    assert found[between("background", low)] == 9 * 12 / 2
+    assert found[between(low, "pit")] == (3 + 2) * 12 / 2
+    assert found[between("background", high)] == 8 * 12 / 2
+    assert found[between(high, "deposited")] == 4 * 12 / 2
+    assert found[between(low, "deposited")] == found[between(high, "pit")] == 0
+    assert found["electrode"] == sum(
+        v for name, v in found.items() if v is not None and " | " in name and "electrode" in name
+    )

@@ -7,9 +7,10 @@ import pytest
 from scipy import ndimage
 
 from tomolith.config import Component
-from tomolith.core import PRESETS, Grid, Interval, LabelMap, Volume
+from tomolith.core import PRESETS, Grid, LabelMap, Volume
 from tomolith.errors import InputError
-from tomolith.measure.intervals.propagate import total
+from tomolith.measure.intervals.boundary import Boundary
+from tomolith.measure.intervals.combination import Strata
 from tomolith.measure.intervals.rules import Scan, interval_of
 from tomolith.measure.quantify import MeasureSettings, measure
 from tomolith.measure.quantities import Frame, Region
@@ -87,17 +88,23 @@ def test_a_smallest_size_below_one_is_refused() -> None:
         DeadLi(SCHEMA, min_voxels=0)
 
 
-def test_all_dead_li_has_the_interval_of_its_classes() -> None:
-    counts = {"dendrite": 10.0, "deposited": 20.0, "redeposited": 0.0}
-    values = {("voxel_count", name): n for name, n in counts.items()}
-    values |= {("dead_li_volume", name): n / 2 for name, n in counts.items()}
-    classes = {name: Interval(0.9 * n, 1.1 * n, "x") for name, n in counts.items()}
-    found = interval_of("dead_li_volume", "all Li", Scan(classes, values))
-    parts = [
-        interval_of("dead_li_volume", n, Scan(classes, values)) for n in ("dendrite", "deposited")
-    ]
-    assert found == total([p for p in parts if p])
-    assert found is not None
-    assert found.low < 15.0 < found.high
-    del classes["deposited"]  # its error is not known, so neither is that of the sum
-    assert interval_of("dead_li_volume", "all Li", Scan(classes, values)) is None
+def test_dead_li_has_an_upper_bound_even_where_there_is_none() -> None:
+    counted = np.array([80.0, 10.0, 20.0, 0.0])
+    classes = ("background", "dendrite", "deposited", "redeposited")
+    faces = np.zeros((4, 4))
+    faces[0, 1:3] = faces[1:3, 0] = 2.0, 4.0
+    faces[1, 2] = faces[2, 1] = 1.0
+    values = {("voxel_count", n): float(v) for n, v in zip(classes, counted, strict=True)}
+    values |= {("dead_li_volume", "dendrite"): 5.0, ("dead_li_volume", "deposited"): 10.0}
+    strata, sources = Strata(classes, counted), [Boundary(counted, faces)]
+    for piece, high in ((0.0, 18.0), (27.0, 42.0)):
+        found = interval_of("dead_li_volume", "all Li", Scan(strata, sources, values, 1.0, piece))
+        assert found is not None
+        # half of each class is dead, so the border between them cancels: half of 2 + 4 voxels
+        assert (found.low, found.high) == pytest.approx((12.0, high))
+        absent = interval_of(
+            "dead_li_volume", "redeposited", Scan(strata, sources, values, 1.0, piece)
+        )
+        assert absent is not None
+        assert (absent.low, absent.high) == (0.0, piece)
+    assert interval_of("dead_li_volume", "all Li", Scan(strata, [], values)) is None

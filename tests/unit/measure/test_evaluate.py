@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tomolith.config import Component, parse_settings
 from tomolith.core import PRESETS, Box, ClassSchema, Grid, LabelMap, Volume
 from tomolith.errors import InputError, MismatchError, RecipeError
+from tomolith.learn.torchvision import mend_torchvision
 from tomolith.measure import evaluate as module
 from tomolith.measure.confusion import ConfusionMatrix, LabelCoder, PatchMean
 from tomolith.measure.evaluate import EvaluateSettings, Pair, evaluate
@@ -86,6 +87,7 @@ def test_pooled_scores_equal_the_definitions_on_sets_of_pixels(seed: int, n_clas
 
 def test_pooled_scores_equal_torchmetrics() -> None:
     torch = pytest.importorskip("torch")
+    mend_torchvision()  # torchmetrics imports it
     functional = pytest.importorskip("torchmetrics.functional.classification")
     truth, prediction = random_pair(3)
     prediction[prediction == 255] = 0

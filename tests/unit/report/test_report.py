@@ -147,6 +147,20 @@ def test_held_out_slices_come_first_and_have_four_panels(page: str, study: Path)
     assert titles == ["Image", "Truth", "Prediction", "Otsu"]
 
 
+def test_refined_labels_are_shown_where_they_are_asked_for(study: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(study, copy)
+    scan = Scan.open(copy / "scans" / "cell-1.zarr")
+    writer = scan.create_labels("refined", SCHEMA, provenance=Provenance("refine"))
+    writer.array[:] = np.ones(SHAPE, np.uint8)
+    writer.finish()
+    recipe = (copy / "recipe.yaml").read_text()
+    for more, shown in (("", 0), ("refine: {}\n", 1)):
+        (copy / "recipe.yaml").write_text(recipe + more)
+        page = write_report(copy, ReportSettings()).read_text()
+        assert page.count("<figcaption>Refined</figcaption>") == shown
+
+
 def test_pictures_bear_the_colours_of_the_schema(study: Path) -> None:
     image = imread(study / "report" / "figures" / "preview-cell-1-4-truth.png")[..., :3] * 255
     plain = imread(study / "report" / "figures" / "preview-cell-1-4-image.png")[..., :3] * 255

@@ -15,13 +15,13 @@ from tomolith.app.series import StudySeries, find_series, scan_times_s
 from tomolith.app.steps.base import fingerprint
 from tomolith.app.steps.refine import refined_scans
 from tomolith.app.study import Study
-from tomolith.config import progress, settings_hash
+from tomolith.config import progress
 from tomolith.core import Measurement, Provenance
 from tomolith.errors import InputError, ReadError
 from tomolith.measure.colocalisation import colocalisation
 from tomolith.measure.electrochemistry import CycledCell, cycle_cell, remove_cycler, write_cycler
 from tomolith.measure.electrochemistry.files import CYCLER, VOLTAGE
-from tomolith.measure.intervals.attach import attach_intervals
+from tomolith.measure.intervals.attach import NEEDED, attach_intervals
 from tomolith.measure.kept_plans import KeptPlans
 from tomolith.measure.map_files import (
     FOLDER,
@@ -103,7 +103,8 @@ class MeasureStep:
             write_cycler(cell, of_series.cell, study.measurements)
         else:
             remove_cycler(study.measurements)
-        return _summary(len(rows), len(scan_ids), series, cell)
+        text = _summary(len(rows), len(scan_ids), series, cell)
+        return text + _without(study, scan_ids)
 
 
 @contextmanager
@@ -124,9 +125,15 @@ def _measure_scans(study: Study, scan_ids: tuple[str, ...], plans: KeptPlans) ->
     with progress("measure", total=len(scan_ids)) as bar:
         for scan_id in scan_ids:
             scan = study.scan(scan_id)
-            numbers = measure_scan(scan.labels(section.labels), settings, region=scan_id)
+            labels = scan.labels(section.labels)
+            numbers = measure_scan(labels, settings, region=scan_id, also=NEEDED)
             found.measurements += attach_intervals(
-                numbers.measurements, scan, section.labels, settings, held_out=held_out
+                numbers.measurements,
+                scan,
+                section.labels,
+                settings,
+                held_out=held_out,
+                also=numbers.also,
             )
             if numbers.plan is not None:
                 found.plans.keep(scan_id, numbers.plan)
@@ -143,7 +150,7 @@ def _measure_series(
     """Add the numbers of the series, and those of the maps of each scan beside it."""
     section = study.recipe.measure
     made = Provenance.now(
-        "measure", inputs=series.scans, settings_hash=settings_hash(only(MeasureSettings, section))
+        "measure", inputs=series.scans, settings_hash=only(MeasureSettings, section).identity()
     )
     for scan_id in [s for s in found.plans if s not in series.scans]:
         found.measurements += colocalisation(found.plans.of([scan_id]).analysed(), provenance=made)
@@ -194,6 +201,14 @@ def _scans_with(study: Study, labels: str) -> tuple[str, ...]:
             mend="add 'predict:' to the recipe, or name another under 'measure.labels'",
         )
     return scan_ids
+
+
+def _without(study: Study, measured: tuple[str, ...]) -> str:
+    """Name the scans of the study that have no such label map."""
+    labels = study.recipe.measure.labels
+    others = [scan_id for scan_id in study.scan_ids() if scan_id not in measured]
+    lacking = [i for i in others if labels not in study.scan(i).label_names()]
+    return f"; without {', '.join(lacking)}: no label map '{labels}'" if lacking else ""
 
 
 def _planned_series(study: Study) -> tuple[str, ...]:

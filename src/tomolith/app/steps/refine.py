@@ -208,4 +208,5 @@ def _summary(found: Sequence[Refined], n_scans: int) -> str:
         f"{operation} {changed[operation]:,} ({100 * changed[operation] / n_voxels:.2g} %)"
         for operation in found[0].operations
     ]
-    return f"{n_scans} scans; voxels changed: {', '.join(parts)}"
+    text = f"{n_scans} scans; voxels changed: {', '.join(parts)}"
+    return "; ".join((text, *(f"without {o.operation}: {o.why}" for o in found[0].left_out)))

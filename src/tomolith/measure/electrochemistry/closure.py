@@ -15,6 +15,7 @@ from tomolith.measure.electrochemistry.faraday import (
     local_current_density_ma_cm2,
 )
 from tomolith.measure.electrochemistry.matching import MatchedScan
+from tomolith.measure.intervals.propagate import scaled, shifted
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 
 CELL, CELL_STRIPPING = "cell", "cell, stripping side"
@@ -200,11 +201,8 @@ def _ratio(
 
 
 def _seen(scan: MatchedScan, found: Measurement, sign: int) -> SeenVolume:
-    volume, interval = sign * float(found.value or 0.0), found.interval
-    if interval is not None:
-        low, high = sorted((sign * interval.low, sign * interval.high))
-        interval = Interval(low, high, interval.method)
-    return SeenVolume(scan.after_pulse, volume, interval)
+    interval = found.interval and scaled(found.interval, sign)
+    return SeenVolume(scan.after_pulse, sign * float(found.value or 0.0), interval)
 
 
 def _rows_of(
@@ -224,9 +222,7 @@ def _rows_of(
     yield _density_row(cell, scan, analysed, made)
     for side, found in balance.travelling.items():
         should = _SIGNS[side] * balance.expected_um3
-        interval = found.interval and Interval(
-            found.interval.low - should, found.interval.high - should, found.interval.method
-        )
+        interval = found.interval and shifted(found.interval, -should)
         yield Measurement(
             "inventory_closure",
             float(found.value or 0.0) - should,

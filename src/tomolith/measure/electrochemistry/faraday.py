@@ -22,7 +22,7 @@ from tomolith.core import (
 )
 from tomolith.errors import InputError
 from tomolith.measure.electrochemistry.pulses import Pulse
-from tomolith.measure.intervals.propagate import difference
+from tomolith.measure.intervals.propagate import difference, scaled
 
 _UM2_PER_CM2 = 1e8
 
@@ -193,10 +193,9 @@ def capacity_ratios(
 
     Notes
     -----
-    The intervals of two scans are taken to be independent, so that their half
-    widths add in quadrature.
-    Errors that both share (a bias of the boundary) cancel in the difference, and the interval is
-    then too wide. The charge carries the cycler's error of below 1 %, left out.
+    Errors that both scans share (a bias of the boundary) cancel in the difference as far as they
+    are alike; the others are independent, and their half widths add in quadrature. The charge
+    carries the cycler's error of below 1 %, left out.
 
     Raises
     ------
@@ -226,6 +225,7 @@ def capacity_ratios(
                 expected="scans in the order of time, one per rest",
                 mend="leave out one of the two scans",
             )
+        change = change_interval(first, second)
         ct_mah = volume_to_charge_mah(second.volume_um3 - first.volume_um3)
         found.append(
             CapacityRatio(
@@ -234,24 +234,16 @@ def capacity_ratios(
                 ct_mah,
                 cycler_mah,
                 ct_mah / cycler_mah,
-                _scaled(change_interval(first, second), cycler_mah),
+                change and scaled(change, volume_to_charge_mah(1.0) / cycler_mah),
             )
         )
     return tuple(found)
 
 
 def change_interval(first: SeenVolume, second: SeenVolume) -> Interval | None:
-    """Return the interval of ``second - first``: half widths add in quadrature."""
+    """Return the interval of ``second - first``; what both share cancels."""
     a, b = first.interval, second.interval
     return None if a is None or b is None else difference(b, a)
-
-
-def _scaled(volume_um3: Interval | None, cycler_mah: float) -> Interval | None:
-    if volume_um3 is None:
-        return None
-    ends = (volume_to_charge_mah(v) / cycler_mah for v in (volume_um3.low, volume_um3.high))
-    low, high = sorted(ends)
-    return Interval(low, high, volume_um3.method)
 
 
 def local_current_density_ma_cm2(

@@ -1,82 +1,108 @@
-"""Several sources, one interval for each class."""
+"""Several sources, one interval for each sum of classes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 
 from tomolith.core import Interval
+from tomolith.measure.intervals.combination import Combination
 from tomolith.measure.intervals.held_out_units import Floats
 from tomolith.measure.intervals.propagate import clipped
 
 
-@dataclass(frozen=True, slots=True)
-class SourceInterval:
-    """What one source says of all classes of a scan, in voxels.
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """What one source says of one sum of classes.
 
     Parameters
     ----------
-    words
-        What it means.
-    centre, half
-        (K,): the middle of each interval, and half of its width.
-    is_whole
-        Whether it was held against labels of several scans or places, and so holds all that is
-        wrong with a volume; else it is one cause among others.
+    centre
+        Middle of its interval.
+    own
+        Half width of what only this scan has.
+    shared
+        Half widths, signed, of what all scans have that are judged by the same source: one for each
+        independent way to err.
     """
 
-    words: str
-    centre: Floats
-    half: Floats
-    is_whole: bool = False
+    centre: float
+    own: float
+    shared: Floats
+
+    @property
+    def half(self) -> float:
+        """Half of the width."""
+        return float(np.hypot(self.own, np.linalg.norm(self.shared)))
+
+
+class Source(Protocol):
+    """Where an interval comes from."""
+
+    @property
+    def words(self) -> str:
+        """What it means."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was held against labels of several scans or places.
+
+        It then holds all that is wrong with a volume; else it is one cause among others.
+        """
+
+    def of(self, combination: Combination) -> Estimate:
+        """Return what it says of a sum of classes, in the unit of its worth."""
 
 
 def combine(
-    names: Sequence[str], counted: Floats, sources: Sequence[SourceInterval]
-) -> Mapping[str, Interval]:
-    """Return one 95 % interval per class, in voxels.
+    combination: Combination, counted: Floats, sources: Sequence[Source]
+) -> Interval | None:
+    """Return the 95 % interval of a sum of classes.
 
     A source that was held against labels stands for all errors: of such the mean counts, of the
     middles and of the half widths, as if their errors went wholly together. Without one, the others
     are causes of their own, and their half widths add in quadrature about the counted number; how
-    far a source's own middle is from it counts as a half width too.
+    far a source's own middle is from it counts as a half width too, which scans share.
 
     Parameters
     ----------
-    names, counted
-        The classes, and (K,) their voxels in the label map.
+    combination
+        The sum.
+    counted
+        (K,), voxels of each class in the label map.
     sources
         What there is; nothing gives nothing.
 
     Examples
     --------
+    >>> from tomolith.measure.intervals.combination import Strata
+    >>> from tomolith.measure.intervals.ensemble import Ensemble
     >>> counted = np.array([9.0, 91.0])
-    >>> shift = SourceInterval("half a voxel", counted, np.array([3.0, 3.0]))
-    >>> spread = SourceInterval("spread", counted, np.array([4.0, 4.0]))
-    >>> combine(["a", "b"], counted, [shift, spread])["a"]
-    Interval(low=4.0, high=14.0, method='half a voxel; spread')
-    >>> held = SourceInterval("labels", np.array([11.0, 89.0]), np.array([1.0, 1.0]), is_whole=True)
-    >>> combine(["a", "b"], counted, [shift, held])["a"]
-    Interval(low=10.0, high=12.0, method='labels')
+    >>> first = Strata(("a", "b"), counted).combine({"a": 1.0})
+    >>> both = Ensemble(np.array([[8.0, 92.0], [10.0, 90.0]]))
+    >>> combine(first, counted, [both]).method
+    'spread of 2 trainings'
     """
     if not sources:
-        return MappingProxyType({})
-    n_voxels = float(counted.sum())
+        return None
     whole = [s for s in sources if s.is_whole]
-    found = {}
-    for c, name in enumerate(names):
-        if whole:
-            middle = float(np.mean([s.centre[c] for s in whole]))
-            half = float(np.mean([s.half[c] for s in whole]))
-            words = "; ".join(s.words for s in whole)
-        else:
-            middle, words = float(counted[c]), "; ".join(s.words for s in sources)
-            square = sum(
-                float(s.half[c]) ** 2 + (float(s.centre[c]) - middle) ** 2 for s in sources
-            )
-            half = float(np.sqrt(square))
-        found[name] = clipped(Interval(middle - half, middle + half, words), 0.0, n_voxels)
-    return MappingProxyType(found)
+    found = [(s, s.of(combination)) for s in whole or sources]
+    words = "; ".join(s.words for s, _ in found)
+    shared: dict[str, tuple[float, ...]] = {}
+    if whole:
+        middle = float(np.mean([e.centre for _, e in found]))
+        half = float(np.mean([e.half for _, e in found]))
+        shared = {
+            s.words: tuple((e.shared / len(found)).tolist()) for s, e in found if e.shared.size
+        }
+    else:
+        middle = float(combination.by_class @ counted)
+        offsets = [e.centre - middle for _, e in found]
+        half = float(np.linalg.norm([*(e.half for _, e in found), *offsets]))
+        for (s, e), offset in zip(found, offsets, strict=True):
+            shared[s.words] = (*e.shared.tolist(), offset)
+    ends = sorted(float(f(combination.worth)) * counted.sum() for f in (np.min, np.max))
+    return clipped(Interval(middle - half, middle + half, words, shared), *ends)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tomolith.measure.intervals.combination import Combination
+from tomolith.measure.intervals.combine import Estimate
 from tomolith.measure.intervals.held_out_units import Floats, Sums, Units
 
 
@@ -48,16 +50,16 @@ def corrected_counts(counts: Floats, predicted: Floats) -> Floats:
     return found
 
 
-def confusion_interval(
-    predicted: Floats, units: Units, *, n_draws: int = 400, seed: int = 0
-) -> tuple[Floats, Floats]:
-    """Return centre and half width of the 95 % interval of each class, in voxels.
+class Confusion:
+    """Sums of classes corrected by the confusion in held-out slices.
 
     Two things are uncertain. What the held-out labels say of the confusion: a bootstrap over the
-    units and the slices within them, never over pixels. And where a scan is judged by others, how
-    far its own confusion is from theirs: each held-out scan is corrected by the rest, and the
-    errors, in units of the binomial deviation of the same correction, give a factor of
-    overdispersion that is carried over to the scan measured.
+    units and the slices within them, never over pixels; all scans that are judged by them share
+    this. And where a scan is judged by others, how far its own confusion is from theirs: each
+    held-out scan is corrected by the rest, and the errors, in units of the binomial deviation of
+    the same correction, give a factor of overdispersion that is carried over to the scan measured.
+    Held-out slices do not tell by side where the electrode is taken for background, or background
+    for it: of one side's sum it may be all or nothing.
 
     Parameters
     ----------
@@ -75,41 +77,75 @@ def confusion_interval(
 
     Examples
     --------
+    >>> from tomolith.measure.intervals.combination import Strata
     >>> from tomolith.measure.intervals.held_out_units import Unit
     >>> rng = np.random.default_rng(0)
     >>> slices = rng.binomial(1000, 0.8, (6, 1, 1)) * np.eye(2) + 100.0
     >>> units = Units(tuple(Unit(s[None], np.zeros((1, 0)), np.zeros((1, 0))) for s in slices),
     ...               is_own=False, is_whole=True, words="6 scans")
-    >>> centre, half = confusion_interval(np.array([5e5, 5e5]), units)
-    >>> centre.round(-4).tolist(), bool((half < 1e4).all())
-    ([500000.0, 500000.0], True)
+    >>> predicted = np.array([5e5, 5e5])
+    >>> first = Strata(("a", "b"), predicted).combine({"a": 1.0})
+    >>> found = Confusion(predicted, units).of(first)
+    >>> round(found.centre, -4), found.half < 1e4
+    (500000.0, True)
     """
 
-    def statistic(drawn: Sums) -> Floats:
-        return corrected_counts(drawn.counts.sum(axis=-3), predicted)
+    def __init__(
+        self, predicted: Floats, units: Units, *, n_draws: int = 400, seed: int = 0
+    ) -> None:
+        self._predicted, self._units = predicted, units
+        each = units.sums.counts
+        self._each = each * (predicted.sum() / each.sum(axis=(1, 2), keepdims=True))
+        self._others = each.sum(axis=0) - each
+        self._shares = user_shares(each.sum(axis=0))
+        self._axes = units.bootstrap(_all_shares, n_draws, seed=seed)
 
-    pooled = units.sums.counts.sum(axis=0)
-    variance = units.bootstrap(statistic, n_draws, seed=seed)
-    if not units.is_own and len(units) > 1:
-        variance += _overdispersion(units, predicted.sum()) * _doubt(pooled, predicted)
-    return corrected_counts(pooled, predicted), units.half_width(variance)
+    @property
+    def words(self) -> str:
+        """What it means."""
+        return f"correction by the confusion in {self._units.words}"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the units show all that may differ."""
+        return self._units.is_whole
+
+    def of(self, combination: Combination) -> Estimate:
+        """Return the corrected sum."""
+        worth, units = combination.worth, self._units
+        centre = float((self._shares * worth).sum(axis=0) @ self._predicted)
+        common = units.t * (self._axes @ (worth * self._predicted).ravel())
+        side = float((self._shares * combination.side_doubt).sum(axis=0) @ self._predicted)
+        if units.is_own:  # no other scan is judged by these
+            return Estimate(centre, float(np.linalg.norm([*common, side])), np.zeros(0))
+        variance = 0.0
+        if len(units) > 1:
+            variance = self._overdispersion(worth) * _doubt(self._shares, worth, self._predicted)
+        return Estimate(centre, float(np.hypot(units.t * np.sqrt(variance), side)), common)
+
+    def _overdispersion(self, worth: Floats) -> float:
+        """Return the mean square error of each scan corrected by the others, over its variance.
+
+        Each counts as if all of the scan were like its slices.
+        """
+        one_voxel = np.abs(worth).max() ** 2
+        if not one_voxel:
+            return 0.0
+        found = []
+        for here, others in zip(self._each, self._others, strict=True):
+            shares, predicted = user_shares(others), here.sum(axis=0)
+            error = (worth * (here - shares * predicted)).sum()
+            found.append(error**2 / (_doubt(shares, worth, predicted) + one_voxel))
+        return float(np.mean(found))
 
 
-def _overdispersion(units: Units, n_voxels: float) -> Floats:
-    """Return the mean square error of each scan corrected by the others, over its variance."""
-    each = units.sums.counts
-    found = []
-    for here in each:
-        others = each.sum(axis=0) - here
-        scaled = here * (n_voxels / here.sum())  # as if all of the scan were like its slices
-        error = scaled.sum(axis=1) - corrected_counts(others, scaled.sum(axis=0))
-        found.append(error**2 / (_doubt(others, scaled.sum(axis=0)) + 1))
-    mean: Floats = np.mean(found, axis=0)
-    return mean
+def _all_shares(drawn: Sums) -> Floats:
+    shares = user_shares(drawn.counts.sum(axis=-3))
+    return shares.reshape(len(shares), -1)
 
 
-def _doubt(counts: Floats, predicted: Floats) -> Floats:
-    """Return the binomial variance of the corrected counts, were voxels independent."""
-    shares = user_shares(counts)
-    found: Floats = (shares * (1 - shares)) @ predicted
-    return found
+def _doubt(shares: Floats, worth: Floats, predicted: Floats) -> float:
+    """Return the variance of a corrected sum, were voxels independent."""
+    mean = (worth * shares).sum(axis=0)
+    variance = (worth**2 * shares).sum(axis=0) - mean**2
+    return float(np.maximum(variance, 0.0) @ predicted)

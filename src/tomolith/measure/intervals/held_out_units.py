@@ -18,7 +18,7 @@ from scipy import stats
 from tomolith.measure.held_out import HeldOut, HeldOutSlice
 
 Floats = npt.NDArray[np.float64]
-_FEWEST_OWN = 5
+_FEWEST = 5
 _LEVEL = 0.95
 _DRAWS_AT_ONCE = 50
 
@@ -102,11 +102,10 @@ class Units:
         k = self.units[0].counts.shape[-1]
         return all(u.expected.shape == (len(u.counts), k) for u in self.units)
 
-    def half_width(self, variance: Floats) -> Floats:
-        """Return half of a 95 % interval: Student's t of as many units, times the deviation."""
-        t = stats.t.ppf((1 + _LEVEL) / 2, max(len(self) - 1, 1))
-        half: Floats = t * np.sqrt(variance)
-        return half
+    @property
+    def t(self) -> float:
+        """Student's t of as many units: half of a 95 % interval, in standard deviations."""
+        return float(stats.t.ppf((1 + _LEVEL) / 2, max(len(self) - 1, 1)))
 
     @property
     def sums(self) -> Sums:
@@ -116,14 +115,20 @@ class Units:
     def bootstrap(
         self, statistic: Callable[[Sums], Floats], n_draws: int, *, seed: int = 0
     ) -> Floats:
-        """Return the variance of a statistic over draws of units, and of slices within them.
+        """Return how a statistic of M numbers varies over draws of units, and of slices in them.
 
         Parameters
         ----------
         statistic
-            Gets the sums of drawn units, (n_draws, n_units, ...), and returns (n_draws, K).
+            Gets the sums of drawn units, (n_draws, n_units, ...), and returns (n_draws, M).
         n_draws, seed
             How many draws, and of which random numbers.
+
+        Returns
+        -------
+        Floats
+            (R, M), R at most M: the principal axes of the draws, each as long as the standard
+            deviation along it. The variance of a sum ``v`` of the numbers is ``|axes @ v|²``.
 
         Notes
         -----
@@ -135,8 +140,10 @@ class Units:
         for start in range(0, n_draws, _DRAWS_AT_ONCE):
             chosen = rng.integers(0, n, (min(_DRAWS_AT_ONCE, n_draws - start), n))
             draws.append(statistic(self._drawn(chosen, rng)))
-        found: Floats = np.var(np.concatenate(draws), axis=0, ddof=1)
-        return found
+        found = np.concatenate(draws)
+        _, deviations, axes = np.linalg.svd(found - found.mean(axis=0), full_matrices=False)
+        along: Floats = deviations[:, None] * axes / np.sqrt(n_draws - 1)
+        return along
 
     def _drawn(self, chosen: npt.NDArray[np.int64], rng: np.random.Generator) -> Sums:
         """Return the sums of the chosen units, the slices of each drawn anew."""
@@ -164,6 +171,9 @@ def _stacked(sums: Sequence[Sums]) -> Sums:
 def units_for(record: HeldOut, scan: str) -> Units | None:
     """Return what a scan is judged by: its own slices where there are enough, else all scans.
 
+    How scans differ cannot be told from fewer than five: of two, Student's t is 12.7, and an
+    interval would hold any volume. Their slices then tell of the confusion alone, one cause of more.
+
     Parameters
     ----------
     record
@@ -181,22 +191,23 @@ def units_for(record: HeldOut, scan: str) -> Units | None:
     >>> slices = [HeldOutSlice(s, z, ((4, 0), (1, 3))) for s in "abc" for z in (2, 3, 9)]
     >>> record = HeldOut("unet", "test", ("x", "y"), tuple(slices))
     >>> units_for(record, "a").words
-    '9 held-out slices of 3 scans'
+    '9 held-out slices of 3 scans, which do not show how scans differ'
     """
     runs = [s for s in _runs(record.slices) if s[0].scan == scan]
-    if len(runs) >= _FEWEST_OWN:
+    if len(runs) >= _FEWEST:
         n = sum(map(len, runs))
         words = f"{n} held-out slices of this scan in {len(runs)} places"
         return Units(tuple(map(Unit.of, runs)), is_own=True, is_whole=True, words=words)
     n = len(record.slices)
     scans = [list(group) for _, group in groupby(record.slices, key=lambda s: s.scan)]
-    if len(scans) > 1:
+    if len(scans) >= _FEWEST:
         words = f"{n} held-out slices of {len(scans)} scans"
         return Units(tuple(map(Unit.of, scans)), is_own=False, is_whole=True, words=words)
     if n < 2:
         return None
-    is_own = record.slices[0].scan == scan
-    words = f"{n} held-out slices of one scan only, so too narrow if anything"
+    is_own = len(scans) == 1 and scans[0][0].scan == scan
+    of = "one scan" if len(scans) == 1 else f"{len(scans)} scans"
+    words = f"{n} held-out slices of {of}, which do not show how scans differ"
     each = tuple(Unit.of([s]) for s in record.slices)
     return Units(each, is_own=is_own, is_whole=False, words=words)
 

@@ -9,6 +9,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from tomolith.core import Box, Grid
+from tomolith.measure.intervals.combination import Combination
+from tomolith.measure.intervals.combine import Estimate
 from tomolith.measure.intervals.held_out_units import Floats, Sums, Units
 from tomolith.measure.reliability import ClassShares
 
@@ -171,47 +173,90 @@ def _integral_range(lags: Counts) -> float:
     return float(max(2 * area, 1.0))
 
 
-def probability_interval(
-    found: ExpectedVoxels, units: Units | None = None, *, n_draws: int = 400, seed: int = 0
-) -> tuple[Floats, Floats]:
-    """Return centre and half width of the 95 % interval of each class, in voxels.
+class Probabilities:
+    """Sums of the expected voxels of classes.
 
     Alone, the probabilities are taken at their word. Where held-out slices have them too, they are
     held to it: the difference of true and expected voxels of each unit, over the square root of its
     doubt, gives by its mean how much is to be added, and by its spread how far voxels are from
-    being independent and scans from being alike.
+    being independent and scans from being alike. The mean is shared by all scans.
 
     Parameters
     ----------
     found
         The sums over the scan that is measured.
     units
-        Held-out slices with probabilities, or ``None``.
+        Held-out slices; ``None`` where there are none.
     n_draws, seed
         Of the bootstrap over units, and slices within them.
 
     Examples
     --------
+    >>> from tomolith.measure.intervals.combination import Strata
     >>> shares = np.full((2, 8, 8, 8), 128, np.uint8)
-    >>> centre, half = probability_interval(expected_voxels(shares, Grid((8, 8, 8), None)))
-    >>> centre.round().tolist()
-    [257.0, 257.0]
+    >>> found = expected_voxels(shares, Grid((8, 8, 8), None))
+    >>> first = Strata(("a", "b"), found.expected).combine({"a": 1.0})
+    >>> round(Probabilities(found).of(first).centre)
+    257
     """
-    if units is None or not units.has_probabilities:
-        return found.expected, stats.norm.ppf(0.975) * np.sqrt(found.variance)
-    root = np.sqrt(found.doubt)
-    n_voxels = float(found.expected.sum())
 
-    def mean_error(drawn: Sums) -> Floats:
-        total: Floats = _scaled_errors(drawn, n_voxels).mean(axis=-2)
-        return total
+    def __init__(
+        self,
+        found: ExpectedVoxels,
+        units: Units | None = None,
+        *,
+        n_draws: int = 400,
+        seed: int = 0,
+    ) -> None:
+        self._found = found
+        self._units = units if units is not None and units.has_probabilities else None
+        if self._units is None:
+            return
+        n_voxels = float(found.expected.sum())
 
-    errors = _scaled_errors(units.sums, n_voxels)
-    mean = errors.mean(axis=0)
-    variance = units.bootstrap(mean_error, n_draws, seed=seed)
-    if not units.is_own and len(units) > 1:
-        variance += errors.var(axis=0, ddof=1)
-    return found.expected + mean * root, units.half_width(variance * found.doubt)
+        def mean_error(drawn: Sums) -> Floats:
+            total: Floats = _scaled_errors(drawn, n_voxels).mean(axis=-2)
+            return total
+
+        self._errors = _scaled_errors(self._units.sums, n_voxels)
+        self._axes = self._units.bootstrap(mean_error, n_draws, seed=seed)
+
+    @property
+    def words(self) -> str:
+        """What it means."""
+        if self._units is None:
+            return "probabilities at their word, voxels within a correlation length wrong together"
+        return f"probabilities held to {self._units.words}"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether they were held to labels that show all that may differ."""
+        return self._units is not None and self._units.is_whole
+
+    def of(self, combination: Combination) -> Estimate:
+        """Return the expected sum."""
+        w, units = combination.by_class, self._units
+        centre = float(w @ self._found.expected)
+        if units is None:
+            return Estimate(centre, self._at_their_word(w), np.zeros(0))
+        scaled = w * np.sqrt(self._found.doubt)
+        common = units.t * (self._axes @ scaled)
+        errors = self._errors @ scaled
+        centre += float(errors.mean())
+        # of the electrode's doubtful voxels it is not known which are wrong on which side
+        side = float(combination.side_doubt.max(axis=1) @ self._found.doubt) / 2
+        if units.is_own:  # no other scan is judged by these
+            return Estimate(centre, float(np.linalg.norm([*common, side])), np.zeros(0))
+        spread = float(errors.std(ddof=1)) if len(units) > 1 else 0.0
+        return Estimate(centre, float(np.hypot(units.t * spread, side)), common)
+
+    def _at_their_word(self, w: Floats) -> float:
+        """Return a half width that is never too narrow, however the classes' errors hang together.
+
+        All voxels together are known, so a worth that all classes have in common counts nothing.
+        """
+        half = stats.norm.ppf(0.975) * np.sqrt(self._found.variance)
+        return float(min(np.abs(w - common) @ half for common in {0.0, *w.tolist()}))
 
 
 def _scaled_errors(sums: Sums, n_voxels: float) -> Floats:

@@ -7,7 +7,9 @@ corrected number. So middles are added and divided, and half widths are carried 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import zip_longest
 
 from tomolith.core import Interval
 
@@ -21,40 +23,52 @@ def scaled(interval: Interval, factor: float) -> Interval:
     Interval(low=-6.0, high=-2.0, method='x')
     """
     low, high = sorted((interval.low * factor, interval.high * factor))
-    return Interval(low, high, interval.method)
+    shared = {cause: tuple(factor * s for s in each) for cause, each in interval.shared.items()}
+    return Interval(low, high, interval.method, shared)
 
 
-def total(intervals: Sequence[Interval]) -> Interval:
-    """Return the interval of a sum of numbers of one scan: half widths are added.
-
-    Classes of one scan were told apart by the same network in the same picture; their errors may go
-    together, and then add up. Where they are opposite, as where one class is taken for another of
-    the same sum, this is too wide, never too narrow.
+def shifted(interval: Interval, by: float) -> Interval:
+    """Return the interval of a number plus another that is exact.
 
     Examples
     --------
-    >>> total([Interval(1.0, 3.0, "x"), Interval(10.0, 14.0, "x")])
-    Interval(low=11.0, high=17.0, method='x')
+    >>> shifted(Interval(1.0, 3.0, "x"), -2.0)
+    Interval(low=-1.0, high=1.0, method='x')
     """
-    return Interval(
-        sum(i.low for i in intervals), sum(i.high for i in intervals), _methods(intervals)
-    )
+    return replace(interval, low=interval.low + by, high=interval.high + by)
 
 
 def difference(a: Interval, b: Interval) -> Interval:
-    """Return the interval of ``a - b`` of two scans: half widths add in quadrature.
+    """Return the interval of ``a - b`` of two scans of one cell.
 
-    The errors of two scans are taken to be independent. What both share cancels in the difference;
-    the interval is then too wide.
+    What both share by the same cause is subtracted, with its sign; all else is taken to be
+    independent, and half widths add in quadrature.
 
     Examples
     --------
     >>> difference(Interval(17.0, 23.0, "x"), Interval(6.0, 14.0, "x"))
     Interval(low=5.0, high=15.0, method='x')
+    >>> a = Interval(15.0, 25.0, "x", {"border": (4.0,)})
+    >>> difference(a, Interval(5.0, 15.0, "x", {"border": (4.0,)})).half_width.__round__(4)
+    4.2426
     """
-    half = math.hypot(a.half_width, b.half_width)
+    shared = {
+        cause: _less(a.shared.get(cause, ()), b.shared.get(cause, ()))
+        for cause in sorted({*a.shared, *b.shared})
+    }
+    half = math.hypot(_own(a), _own(b), *(s for each in shared.values() for s in each))
     middle = _middle(a) - _middle(b)
-    return Interval(middle - half, middle + half, _methods((a, b)))
+    return Interval(middle - half, middle + half, _methods((a, b)), shared)
+
+
+def _less(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(x - y for x, y in zip_longest(a, b, fillvalue=0.0))
+
+
+def _own(interval: Interval) -> float:
+    """Return the half width without what is shared."""
+    square = sum(s * s for each in interval.shared.values() for s in each)
+    return math.sqrt(max(interval.half_width**2 - square, 0.0))
 
 
 def quotient(a: Interval, b: Interval) -> Interval | None:
@@ -117,7 +131,7 @@ def clipped(interval: Interval, low: float, high: float = math.inf) -> Interval:
     Interval(low=0.0, high=3.0, method='x')
     """
     first, last = (min(max(end, low), high) for end in (interval.low, interval.high))
-    return Interval(first, last, interval.method)
+    return replace(interval, low=first, high=last)
 
 
 def _middle(interval: Interval) -> float:

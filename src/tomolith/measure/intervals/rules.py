@@ -6,11 +6,14 @@ Numbers that no rule knows (roughness, branching, correlation, ...) get none.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tomolith.core import Interval
-from tomolith.measure.intervals.propagate import clipped, part_of, scaled, total
+from tomolith.measure.intervals.combination import Strata
+from tomolith.measure.intervals.combine import Source, combine
+from tomolith.measure.intervals.propagate import clipped, part_of
+from tomolith.measure.quantities.dead_li import TOO_SMALL
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.measure.quantities.sides import ALL_LI, GROWN, electrode_part
 
@@ -25,26 +28,33 @@ _OF_TWO_FACES = (
     "smallest_gap",
     "void_depth",
 )
+_ELECTRODES = (electrode_part(STRIPPING), electrode_part(PLATING))
 _BORDER = "half-voxel boundary shift of each face"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scan:
     """What is known of one scan.
 
     Parameters
     ----------
-    classes
-        Interval of each class, in voxels.
+    strata
+        The classes, the electrode parted by sides.
+    sources
+        Where intervals come from; nothing gives none.
     values
         The numbers measured, by quantity and part.
     voxel_um
         Voxel size across the cell; ``None`` where it is unknown.
+    smallest_piece_um3
+        Below this, resolution cannot tell whether a piece is dead.
     """
 
-    classes: Mapping[str, Interval]
+    strata: Strata
+    sources: Sequence[Source]
     values: Mapping[tuple[str, str], float]
     voxel_um: float | None = None
+    smallest_piece_um3: float = 0.0
 
     def value(self, quantity: str, part: str) -> float:
         """Return a measured number, 0 where there is none."""
@@ -54,16 +64,26 @@ class Scan:
         """Return the voxels counted of a class."""
         return self.value("voxel_count", name)
 
+    def interval(self, weights: Mapping[str, float]) -> Interval | None:
+        """Return the interval of a sum of classes, or of an electrode of one side."""
+        both = dict.fromkeys(_ELECTRODES, weights["electrode"]) if "electrode" in weights else {}
+        combination = self.strata.combine({**weights, **both})
+        return combine(combination, self.strata.counted, self.sources)
+
 
 def interval_of(quantity: str, part: str, scan: Scan) -> Interval | None:
     """Return the 95 % interval of a number, in its unit; ``None`` where no rule gives one.
 
     Examples
     --------
-    >>> scan = Scan({"pit": Interval(8.0, 14.0, "x")},
+    >>> import numpy as np
+    >>> from tomolith.measure.intervals.boundary import Boundary
+    >>> counted = np.array([90.0, 10.0])
+    >>> shift = Boundary(counted, np.array([[0.0, 3.0], [3.0, 0.0]]))
+    >>> scan = Scan(Strata(("background", "pit"), counted), [shift],
     ...             {("voxel_count", "pit"): 10.0, ("volume", "pit"): 20.0})
     >>> interval_of("volume", "pit", scan)
-    Interval(low=16.0, high=28.0, method='x')
+    Interval(low=14.0, high=26.0, method='half-voxel boundary shift')
     >>> interval_of("roughness", "pit", scan) is None
     True
     """
@@ -84,61 +104,68 @@ def interval_of(quantity: str, part: str, scan: Scan) -> Interval | None:
 
 
 def _of_class(quantity: str, part: str, scan: Scan) -> Interval | None:
-    """Of a class, an electrode, a side with all its Li, or all Li."""
-    if part in scan.classes:
-        factor = _factor(quantity, part, scan)
-        return None if factor is None else scaled(scan.classes[part], factor)
-    if part in (electrode_part(STRIPPING), electrode_part(PLATING)):
-        return _of_part(quantity, part, "electrode", scan)
-    sides = [s for s in GROWN if part in (f"{s}, all Li", f"all Li, {s}", ALL_LI)]
-    if not sides:
-        return None
-    names = [n for s in sides for n in (electrode_part(s), *GROWN[s])]
-    known = [_of_class(quantity, n, scan) for n in names if n in scan.classes or n.startswith("el")]
-    found = [i for i in known if i is not None]
-    return total(found) if len(found) == len(known) else None
+    """Of a class, an electrode, a side with all its Li, or all Li: one sum, not several.
+
+    Borders between its classes, and what is taken for another of them, cancel.
+    """
+    if part in (*scan.strata.classes, *_ELECTRODES):
+        names = [part]
+    else:
+        sides = [s for s in GROWN if part in (f"{s}, all Li", f"all Li, {s}", ALL_LI)]
+        names = [n for s in sides for n in (electrode_part(s), *GROWN[s])]
+    there = {*scan.strata.classes, *scan.strata.names}
+    weights = {n: _worth(quantity, n, scan) for n in names if n in there}
+    known = {n: w for n, w in weights.items() if w is not None}
+    return scan.interval(known) if known and len(known) == len(weights) else None
 
 
-def _factor(quantity: str, name: str, scan: Scan) -> float | None:
-    """Return what one voxel of a class is worth."""
-    n = scan.count(name)
-    if n:
-        return scan.value(quantity, name) / n
-    worth = [
-        scan.value(quantity, other) / scan.count(other)
-        for other in scan.classes
+def _worth(quantity: str, name: str, scan: Scan) -> float | None:
+    """Return what one voxel of a class is worth; of an absent one, as much as of the densest."""
+    of_class = "electrode" if name in _ELECTRODES else name
+    worth = {
+        other: scan.value(quantity, other) / scan.count(other)
+        for other in scan.strata.classes
         if scan.count(other) and (quantity, other) in scan.values
-    ]
-    return max(worth) if worth else None  # an absent class, as dense as the densest
+    }
+    sides = [scan.values.get((quantity, n)) for n in _ELECTRODES]
+    if scan.count("electrode") and None not in sides:
+        worth["electrode"] = sum(s for s in sides if s is not None) / scan.count("electrode")
+    return worth.get(of_class, max(worth.values(), default=None))
 
 
 def _of_part(quantity: str, part: str, name: str, scan: Scan) -> Interval | None:
     """Of a part of a class: its errors are spread as the class is."""
     n = scan.count(name)
-    if name not in scan.classes or not n:
+    if name not in scan.strata.classes or not n:
         return None
-    return scaled(scan.classes[name], scan.value(quantity, part) / n)
+    if part in _ELECTRODES:
+        return _of_class(quantity, part, scan)
+    return scan.interval({name: scan.value(quantity, part) / n})
 
 
 def _dead(part: str, scan: Scan) -> Interval | None:
-    if part in scan.classes:
-        return _of_part("dead_li_volume", part, part, scan)
-    if part == ALL_LI:
-        grown = [n for side in GROWN.values() for n in side if scan.count(n)]
-        known = [_of_part("dead_li_volume", n, n, scan) for n in grown]
-        found = [i for i in known if i is not None]
-        return total(found) if found and len(found) == len(known) else None
+    """Of dead Li: as its classes; what resolution cannot tell may be dead too."""
     side = part.partition(",")[0]
-    names = [n for n in GROWN.get(side, ()) if n in scan.classes and scan.count(n)]
-    if not names:
-        return None
+    is_small = side in GROWN
+    names = [part] if part in scan.strata.classes else [n for s in GROWN.values() for n in s]
+    names = list(GROWN[side]) if is_small else names
     whole = sum(scan.count(n) for n in names)
-    factor = scan.value("dead_li_volume", part) / whole
-    return scaled(total([scan.classes[n] for n in names]), factor)
+    dead = {n: scan.value("dead_li_volume", part if is_small else n) for n in names}
+    n_of = {n: whole if is_small else scan.count(n) for n in names}
+    found = scan.interval({n: dead[n] / n_of[n] if n_of[n] else 0.0 for n in names})
+    if found is None or is_small:
+        return found
+    sides = [s for s, grown in GROWN.items() if set(grown) & set(names)]
+    small = sum(scan.value("dead_li_volume", f"{s}, {TOO_SMALL}") for s in sides)
+    limit = sum(dead.values()) + max(small, scan.smallest_piece_um3)
+    words = f"{found.method}; pieces too small to tell may be dead"
+    return replace(found, high=max(found.high, limit), method=words)
 
 
 def _pits(quantity: str, scan: Scan) -> Interval | None:
-    filled, empty = scan.classes.get("redeposited"), scan.classes.get("pit")
+    if not {"redeposited", "pit"} <= set(scan.strata.classes):
+        return None
+    filled, empty = scan.interval({"redeposited": 1.0}), scan.interval({"pit": 1.0})
     if filled is None or empty is None:
         return None
     return part_of(filled, empty) if quantity == "pit_filling" else part_of(empty, filled)
@@ -146,7 +173,7 @@ def _pits(quantity: str, scan: Scan) -> Interval | None:
 
 def _of_length(quantity: str, part: str, scan: Scan) -> Interval | None:
     """Of a length: each face it ends at may lie half a voxel further."""
-    if scan.voxel_um is None or not scan.classes:
+    if scan.voxel_um is None or not scan.sources:
         return None
     value = scan.value(quantity, part)
     if quantity in _OF_ONE_FACE:

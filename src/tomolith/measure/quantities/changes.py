@@ -102,9 +102,9 @@ class Changes:
         """
         n = self.length * np.bincount(self.last.ravel(), minlength=_VALUES).astype(np.int64)
         for part in self.parts():
-            by_pair = summed(_codes(part.before, part.after), part.position, _VALUES**2)
-            by_pair = by_pair.reshape(_VALUES, _VALUES)
-            n += by_pair.sum(axis=1) - by_pair.sum(axis=0)
+            by_pair = _rows(np.bincount(_codes(part.before, part.after), part.position))
+            n[: len(by_pair)] += by_pair.sum(axis=1).astype(np.int64)
+            n -= by_pair.sum(axis=0).astype(np.int64)
         return n
 
     def pairs(self) -> Counts:
@@ -124,6 +124,12 @@ def _codes(before: Labels, after: Labels) -> npt.NDArray[np.intp]:
     return before.astype(np.intp) * _VALUES + after
 
 
+def _rows(by_code: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return counts by code as rows of 256, as many as there are."""
+    n_rows = -(-len(by_code) // _VALUES)
+    return np.pad(by_code, (0, n_rows * _VALUES - len(by_code))).reshape(n_rows, _VALUES)
+
+
 class Pairs:
     """Counts pairs of labels as they come: how often label a is followed by label b.
 
@@ -139,12 +145,14 @@ class Pairs:
         self._counts: Counts = np.zeros((_VALUES, _VALUES), np.int64)
         self._waiting: list[tuple[Labels, Labels]] = []
         self._n_waiting = 0
+        self._has_counted = False
 
     @classmethod
     def of(cls, before: Labels, after: Labels) -> Counts:
         """Return the counts of some pairs, shape (256, 256)."""
-        n = np.bincount(_codes(before, after), minlength=_VALUES**2)
-        return n.reshape(_VALUES, _VALUES)
+        pairs = cls()
+        pairs.add(before, after)
+        return pairs.counts()
 
     def add(self, before: Labels, after: Labels) -> None:
         """Add pairs; they are counted many at a time."""
@@ -152,6 +160,14 @@ class Pairs:
         self._n_waiting += len(before)
         if self._n_waiting > _AT_ONCE:
             self._count()
+
+    def merge(self, other: Pairs) -> None:
+        """Add the pairs of ``other``."""
+        for before, after in other._waiting:
+            self.add(before, after)
+        if other._has_counted:
+            self._counts += other._counts
+            self._has_counted = True
 
     def counts(self) -> Counts:
         """Return how often each pair occurs, shape (256, 256)."""
@@ -161,7 +177,9 @@ class Pairs:
     def _count(self) -> None:
         if self._waiting:
             before, after = (np.concatenate(p) for p in zip(*self._waiting, strict=True))
-            self._counts += self.of(before, after)
+            found = _rows(np.bincount(_codes(before, after)))
+            self._counts[: len(found)] += found
+            self._has_counted = True
         self._waiting, self._n_waiting = [], 0
 
 

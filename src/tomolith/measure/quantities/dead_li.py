@@ -13,6 +13,12 @@ from tomolith.measure.quantities.components import Connected, Pieces
 from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame
 from tomolith.measure.quantities.sides import ALL_LI, GROWN
 
+MIN_VOXELS = 27
+"""Smallest piece that counts as dead Li, unless told otherwise."""
+
+TOO_SMALL = "pieces too small to tell"
+"""The part of a side that stands for what resolution cannot tell."""
+
 
 class DeadLi(Quantity):
     """Volume in µm³ of Li that no longer connects in 3-D to its electrode.
@@ -48,7 +54,7 @@ class DeadLi(Quantity):
     needs = ("electrode", "dendrite", "deposited", "redeposited")
 
     def __init__(
-        self, schema: ClassSchema, frame: Frame | None = None, *, min_voxels: int = 27
+        self, schema: ClassSchema, frame: Frame | None = None, *, min_voxels: int = MIN_VOXELS
     ) -> None:
         super().__init__(schema, frame)
         if min_voxels < 1:
@@ -60,7 +66,7 @@ class DeadLi(Quantity):
     def parts(self) -> tuple[str, ...]:
         """Each class of grown Li, all of these, and what is below the smallest size by side."""
         names = [name for side in (PLATING, STRIPPING) for name in GROWN[side]]
-        small = (f"{side}, pieces too small to tell" for side in (PLATING, STRIPPING))
+        small = (f"{side}, {TOO_SMALL}" for side in (PLATING, STRIPPING))
         return (*names, ALL_LI, *small)
 
     def update(self, region: Region) -> None:

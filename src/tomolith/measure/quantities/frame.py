@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from tomolith.core import Box, Grid, LabelMap
 
 Labels = npt.NDArray[Any]
+Indices = npt.NDArray[np.integer[Any]]
 PlanKey = tuple[int, int, int, int]
 STRIPPING, PLATING = "stripping side", "plating side"
 _SAMPLED_SLICES = 9
@@ -96,6 +98,22 @@ class Frame:
         c, a, b = self.plane_vox
         middle = c + a * np.arange(u0, u1)[:, None] + b * np.arange(v0, v1)[None, :]
         return np.floor(middle).astype(np.int64) + 1
+
+    def is_high(self, index_zyx: Sequence[Indices]) -> npt.NDArray[np.bool_]:
+        """Tell which voxels, by their indices in the volume, lie on the high side.
+
+        Examples
+        --------
+        >>> z = x = np.zeros(3, np.int64)
+        >>> Frame.half_depth((1, 4, 1)).is_high((z, np.array([0, 1, 2]), x)).tolist()
+        [False, False, True]
+        """
+        if self.plane_vox is None:
+            raise ValueError("the frame has no plane that parts the sides")
+        c, a, b = self.plane_vox
+        u, v = (index_zyx[axis] for axis in self.plan_axes)
+        found: npt.NDArray[np.bool_] = index_zyx[self.axis] > np.floor(c + a * u + b * v)
+        return found
 
 
 def find_frame(

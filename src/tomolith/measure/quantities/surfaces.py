@@ -169,10 +169,12 @@ class SurfaceQuantity(Quantity):
         size, n = self.frame.column_um(grid, "a position"), grid.shape_zyx[self.frame.axis]
         shape = self.frame.plan_shape(grid.shape_zyx)
         ends, counts = assemble(self._ends, shape), assemble(self._counts, shape)
-        index = ends.astype(np.float64)
-        index[[_LOW_START, _HIGH_START]] *= -1
-        # the face of a voxel lies half a voxel from its centre
-        heights = np.where(ends == _NOWHERE, np.nan, (index - n / 2) * size)
+        heights = ends.astype(np.float64)
+        for row in (_LOW_START, _HIGH_START):
+            heights[row] *= -1
+        heights -= n / 2  # the face of a voxel lies half a voxel from its centre
+        heights *= size
+        heights[ends == _NOWHERE] = np.nan
         low, high = self.frame.sides
         return Surfaces(
             self.frame,

@@ -34,14 +34,15 @@ def build_stages(
     steps: Sequence[Step] | None,
 ) -> list[Stage]:
     """Return the passes of the plan of a scan, in their order."""
-    stages, reference = [], given.maps[given.reference_of(index)]
+    stages, of_first = [], given.reference_of(index)
+    reference, ids = given.maps[of_first], (given.scans[index].id, given.scans[of_first].id)
     for names, stage_plan in plan.stages:
         if "time" in names:
             begin = partial(_begin_time, given, settings, _checked(steps, len(given.maps)))
         elif names[0] in ("min_size", "fill_holes"):
             begin = partial(_begin_pieces, names[0], settings)
         else:
-            begin = partial(_begin_voxels, names, reference, settings)
+            begin = partial(_begin_voxels, names, reference, ids, settings)
         stages.append(Stage(names[-1], begin, stage_plan, of_series="time" in names))
     return stages
 
@@ -73,7 +74,9 @@ def _begin_time(
     block_zyx: Triple,
 ) -> Work:
     follow = settings.wanted("time").follow
-    places = find_places(maps, settings, follow=follow, block_zyx=block_zyx)
+    places = find_places(
+        maps, settings, follow=follow, block_zyx=block_zyx, scans=[s.id for s in given.scans]
+    )
     region = settings.wanted("region")
     return TimeWork(
         maps,
@@ -87,6 +90,7 @@ def _begin_time(
 def _begin_voxels(
     names: tuple[str, ...],
     reference: LabelMap,
+    ids: tuple[str, str],
     settings: RefineSettings,
     maps: Sequence[LabelMap],
     cores: Sequence[Box],
@@ -96,13 +100,13 @@ def _begin_voxels(
     grid, schema = labelmap.grid, labelmap.schema
     faces = None
     if "allowed" in names or ("split" in names and settings.wanted("split").by == "nearest"):
-        faces = _faces(labelmap, settings, block_zyx)
+        faces = _faces(labelmap, settings, block_zyx, ids[0])
     for name in names:
         operation: VoxelOperation
         if name == "region":
             operation = Region(settings.wanted("region"), grid, schema)
         elif name == "allowed":
-            first = _faces(reference, settings, block_zyx)
+            first = _faces(reference, settings, block_zyx, ids[1])
             assert faces is not None
             operation = Allowed(
                 settings.wanted("allowed"),
@@ -125,12 +129,13 @@ def _split(labelmap: LabelMap, settings: RefineSettings, faces: Faces | None) ->
     return Split(labelmap.schema, frame, HalfDepth(frame, shape))
 
 
-def _faces(labelmap: LabelMap, settings: RefineSettings, block_zyx: Triple) -> Faces:
+def _faces(labelmap: LabelMap, settings: RefineSettings, block_zyx: Triple, scan: str) -> Faces:
     return find_faces(
         labelmap,
         axis="zyx".index(settings.plan_axis),
         plating_high=settings.plating_side == "high",
         block_zyx=block_zyx,
+        scan=scan,
     )
 
 

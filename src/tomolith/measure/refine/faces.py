@@ -72,10 +72,13 @@ class _Ends(SurfaceQuantity):
         return self.surfaces(Grid(shape_zyx, (1.0, 1.0, 1.0)))
 
 
-def find_faces(labelmap: LabelMap, *, axis: int, plating_high: bool, block_zyx: Triple) -> Faces:
+def find_faces(
+    labelmap: LabelMap, *, axis: int, plating_high: bool, block_zyx: Triple, scan: str | None = None
+) -> Faces:
     """Find the inner faces of both electrodes, block by block.
 
-    Runs of fewer than three electrode voxels along the axis are taken to be strays.
+    Runs of fewer than three electrode voxels along the axis are taken to be strays. ``scan`` is the
+    name by which an error speaks of it.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def find_faces(labelmap: LabelMap, *, axis: int, plating_high: bool, block_zyx: 
     planes, maps, outer = {}, {}, {}
     for side in (STRIPPING, PLATING):
         inner = surfaces.inner[side] + half
-        planes[side] = _plane(inner, side)
+        planes[side] = _plane(inner, side, scan)
         maps[side] = _smooth(inner, planes[side])
         cut = surfaces.is_cut[side] | ~np.isfinite(surfaces.outer[side])
         seen = surfaces.outer[side][~cut]
@@ -110,13 +113,15 @@ def find_faces(labelmap: LabelMap, *, axis: int, plating_high: bool, block_zyx: 
     return Faces(frame, maps[low] - 1, maps[high], planes, outer)
 
 
-def _plane(inner: Heights, side: str) -> tuple[float, float, float]:
+def _plane(inner: Heights, side: str, scan: str | None) -> tuple[float, float, float]:
     u, v = np.nonzero(np.isfinite(inner))
     if len(u) < _FEWEST_COLUMNS:
         raise InputError(
             f"no electrode is seen on the {side}",
             expected="two electrodes, one at each end of 'refine.plan_axis'",
-            mend="correct 'refine.plan_axis', or leave out 'split', 'allowed' and 'time'",
+            where=scan and f"scan {scan}",
+            mend="correct the labels or 'refine.plan_axis', or switch off what needs electrodes "
+            "('refine': 'allowed: false', 'split: false', no 'time')",
         )
     terms = np.stack([np.ones(len(u)), u, v], axis=1)
     c, a, b = np.linalg.lstsq(terms, inner[u, v], rcond=None)[0]

@@ -66,12 +66,18 @@ class Place:
 
 
 def find_places(
-    maps: Sequence[LabelMap], settings: RefineSettings, *, follow: bool, block_zyx: Triple
+    maps: Sequence[LabelMap],
+    settings: RefineSettings,
+    *,
+    follow: bool,
+    block_zyx: Triple,
+    scans: Sequence[str | None] = (),
 ) -> list[Place]:
     """Find the electrodes of each scan, and how far the plating side has moved.
 
     The shift is that of the electrode's outer face (median over the columns), which no Li leaves;
-    of its inner face where the outer one lies outside of the scan.
+    of its inner face where the outer one lies outside of the scan. Errors speak of the maps by the
+    names ``scans``.
 
     Raises
     ------
@@ -80,12 +86,13 @@ def find_places(
     """
     places: list[Place] = []
     first: Faces | None = None
-    for labelmap in maps:
+    for labelmap, scan in zip(maps, scans or [None] * len(maps), strict=True):
         faces = find_faces(
             labelmap,
             axis="zyx".index(settings.plan_axis),
             plating_high=settings.plating_side == "high",
             block_zyx=block_zyx,
+            scan=scan,
         )
         first = first or faces
         strip, plate = (np.array(first.planes[STRIPPING]), np.array(faces.planes[PLATING]))

@@ -18,15 +18,15 @@ _NOISE_FRAC = 1e-3  # of all charge: what a current of about zero may count up i
 _MOST_SLACK_FRAC = 0.5  # however coarse the samples are, a wrong unit stays a wrong unit
 
 _CAUSES = (
-    (1e3, "mA stand where A is written, or Ah where mAh is written"),
-    (1e-3, "A stand where mA is written, or mAh where Ah is written"),
-    (3600.0, "s stand where h is written"),
-    (1 / 3600.0, "h stand where s is written"),
-    (60.0, "s stand where min is written"),
-    (1 / 60.0, "min stand where s is written"),
-    (3.6e6, "mA stand where A is written, and s where h is written"),
-    (1 / 3.6e6, "A stand where mA is written, and h where s is written"),
-)
+    (1e3, "mA stand where A is written, or Ah where mAh is written", {"current": "mA"}),
+    (1e-3, "A stand where mA is written, or mAh where Ah is written", {"current": "A"}),
+    (3600.0, "s stand where h is written", {"time": "s"}),
+    (1 / 3600.0, "h stand where s is written", {"time": "h"}),
+    (60.0, "s stand where min is written", {"time": "s"}),
+    (1 / 60.0, "min stand where s is written", {"time": "min"}),
+    (3.6e6, "mA stand where A is written, and s where h", {"current": "mA", "time": "s"}),
+    (1 / 3.6e6, "A stand where mA is written, and h where s", {"current": "A", "time": "h"}),
+)  # current × time over stated charge, what would explain it, and the true units then
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,7 @@ def _contradiction(record: CyclerRecord, path: Path) -> MismatchError:
     sign, worst = next((s, b) for s, b in wrong if not b.agrees)
     name = "charge" if sign > 0 else "discharge"
     ratio = worst.integrated_mah / worst.stated_mah if worst.stated_mah else float("inf")
-    known = (text for factor, text in _CAUSES if abs(ratio / factor - 1) < 0.05)
-    cause = next(known, None)
+    cause = next((c for c in _CAUSES if abs(ratio / c[0] - 1) < 0.05), None)
     gap_s = np.diff(record.time_s)
     longest = int(gap_s.argmax())
     if cause is None:
@@ -150,9 +149,12 @@ def _contradiction(record: CyclerRecord, path: Path) -> MismatchError:
             " s: current that stopped there unseen would also explain it"
         )
     else:
+        _, text, units = cause
+        in_recipe = ", ".join(f"{key}: {unit}" for key, unit in units.items())
+        in_python = ", ".join(f"{key}={unit!r}" for key, unit in units.items())
         mend = (
-            f"it looks as if {cause}: correct the heading, or state the true unit, for example "
-            "'units: {current: mA}' in the recipe, CyclerUnits(current='mA') in Python"
+            f"it looks as if {text}: correct the heading, or state the true unit, for example "
+            f"'units: {{{in_recipe}}}' in the recipe, CyclerUnits({in_python}) in Python"
         )
     return MismatchError(
         f"on {name} the file states {worst.stated_mah:.6g} mAh, but current × time gives "

@@ -71,10 +71,14 @@ def read_cycler(path: str | Path, *, units: CyclerUnits | None = None) -> Cycler
     """
     path = Path(path)
     name = sniff_cycler(path)
+    if not path.is_file():
+        raise ReadError(
+            "there is no such file", where=path, mend="correct the path of the cycler file"
+        )
     if name is None:
         known = "; ".join(CYCLERS.summary(n).rstrip(".") for n in CYCLERS.names())
         raise ReadError(
-            "no cycler reader knows this file" if path.is_file() else "there is no such file",
+            "no cycler reader knows this file",
             expected=f"one of: {known}",
             where=path,
             mend="export the test as .mpt, CSV or Battery Data Format",

@@ -7,14 +7,27 @@ import pytest
 
 from tomolith.core import Grid
 from tomolith.measure.intervals import probabilities
+from tomolith.measure.intervals.combination import Strata
 from tomolith.measure.intervals.held_out_units import Unit, Units
 from tomolith.measure.intervals.probabilities import (
     BLOCK_SIDES,
+    ExpectedVoxels,
+    Probabilities,
     expected_voxels,
-    probability_interval,
 )
 
 GRID = Grid((64, 64, 128), None)
+
+
+def probability_interval(
+    found: ExpectedVoxels, units: Units | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return centre and half width of each of two classes."""
+    source, strata = Probabilities(found, units), Strata(("a", "b"), found.expected)
+    each = [source.of(strata.combine({name: 1.0})) for name in "ab"]
+    whole = source.of(strata.combine({"a": 1.0, "b": 1.0}))
+    assert whole.half < 1e-6 * whole.centre + 1e-6  # all voxels are known
+    return np.array([e.centre for e in each]), np.array([e.half for e in each])
 
 
 def cubes(side: int, seed: int = 0) -> np.ndarray:

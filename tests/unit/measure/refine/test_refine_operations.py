@@ -67,8 +67,9 @@ def test_strays_do_not_move_a_face_whatever_the_blocks():
 def test_a_scan_without_one_electrode_is_refused():
     values = cell()
     values[:, 20:] = BACKGROUND
-    with pytest.raises(InputError, match="no electrode is seen on the plating side"):
-        faces_of(values)
+    with pytest.raises(InputError, match="no electrode is seen on the plating side") as caught:
+        find_faces(labelmap(values), axis=1, plating_high=True, block_zyx=(3, 40, 7), scan="t06")
+    assert caught.value.where == "scan t06"
 
 
 def test_outside_of_the_region_nothing_has_a_class():

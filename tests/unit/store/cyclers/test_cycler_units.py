@@ -1,5 +1,7 @@
 """Units are checked by current × time, and a wrong one is named."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -16,19 +18,24 @@ from tomolith.store.cyclers.check import balance
         ({"current": "Current / mA"}, "A stand where mA is written"),
         ({"time": "Test Time / h"}, "s stand where h is written"),
         ({"time": "Test Time / min"}, "s stand where min is written"),
+        ({"current": "Current / mA", "time": "Test Time / h"}, None),
     ],
 )
-def test_a_wrong_unit_is_refused_and_named(headings, cause, tmp_path):
+def test_a_wrong_unit_is_refused_and_the_advice_mends_it(headings, cause, tmp_path):
+    path = write_bdf(tmp_path, **headings)
     with pytest.raises(MismatchError, match=cause) as error:
-        read_cycler(write_bdf(tmp_path, **headings))
+        read_cycler(path)
     assert "0.125 mAh" in str(error.value)
+    if cause:
+        advised = dict(re.findall(r"(\w+)='(\w+)'", error.value.mend))
+        assert read_cycler(path, units=CyclerUnits(**advised)).current_a.max() == 7.5e-4
 
 
 def test_mpt_in_amperes_is_refused_and_can_be_mended(tmp_path):
     path = write_mpt(tmp_path)
     text = path.read_text().replace("7.500000E-01", "7.500000E-04")
     path.write_text(text)
-    with pytest.raises(MismatchError, match="A stand where mA is written"):
+    with pytest.raises(MismatchError, match=r"A stand where mA is written.*\{current: A\}"):
         read_cycler(path)
     mended = read_cycler(path, units=CyclerUnits(current="A"))
     assert mended.current_a.max() == pytest.approx(7.5e-4)

@@ -1,0 +1,214 @@
+"""Four gigavoxels of labels measured in one pass: memory, and speed beside plain reading."""
+
+from __future__ import annotations
+
+import cProfile
+import json
+import math
+import pstats
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from benchmarks.common import Result, table
+from benchmarks.measure_child import LABELS, settings_of
+from tomolith.core import PRESETS, Box, Grid, Provenance
+from tomolith.measure.quantify import measure_scan
+from tomolith.phantom import PHANTOM_PRESETS, Phantom, PhantomSettings, label_values
+from tomolith.store.scan import Scan
+
+PULSES = (6, 12, 18, 24)
+SHAPE_ZYX, QUICK_SHAPE_ZYX = (1500, 698, 1024), (64, 698, 256)
+CELL_ZX = (96, 512)
+WORKERS = 2
+MOST_BYTES, LEAST_SHARE = 3 * 2**30, 0.5
+MIB = 2**20
+
+# What the CPU time of the pass is spent on: the functions (file, name) that add up to it. None of
+# them calls another one of them.
+PARTS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
+    {
+        "the plane between the electrodes (9 cuts)": (("frame.py", "find_frame"),),
+        "reading blocks": (("labelmap.py", "read"),),
+        "changes across the cell": (("changes.py", "_changes"),),
+        "changes along the other axes, and faces": (("boundary.py", "update"),),
+        "voxels per class": (("changes.py", "count"),),
+        "voxels per column and side": (("columns.py", "_column_counts"),),
+        "ends of the electrodes": (("surfaces.py", "_electrode_ends"),),
+        "voids": (("voids.py", "look_at"),),
+        "numbers and maps in the end": (("quantify.py", "_finish"), ("electrodes.py", "maps")),
+    }
+)
+
+
+def run(*, quick: bool) -> Result:
+    """Measure, and return the page."""
+    shape = QUICK_SHAPE_ZYX if quick else SHAPE_ZYX
+    took: dict[str, list[dict[str, float]]] = {"read": [], "additive": [], "all": []}
+    on_disk = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for pulse in PULSES:
+            path = Path(folder) / f"cell0-t{pulse:02d}.zarr"
+            _write(path, shape, pulse)
+            on_disk += sum(f.stat().st_size for f in (path / "labels").rglob("*") if f.is_file())
+        paths = sorted(Path(folder).glob("*.zarr"))
+        for path in paths:
+            for what in ("read", "additive"):
+                took[what].append(_child(what, path))
+        took["all"].append(_child("all", paths[1]))
+        profile = _profile(paths[1])
+    n_voxels = math.prod(shape)
+    share = _of(took, "read", "wall_s") / _of(took, "additive", "wall_s")
+    peak = max(t["peak_bytes"] for t in took["additive"])
+    n_z, n_y, n_x = shape
+    what = (
+        f"A series of {len(PULSES)} simulated label maps, each {n_z} × {n_y} × {n_x} voxels, "
+        f"{len(PULSES) * n_voxels / 1e9:.2f} × 10⁹ in all ({on_disk / MIB:.0f} MiB on disk, "
+        "chunks and shards as usual), measured scan by scan with the function that the step "
+        f"`measure` calls: all {took['additive'][0]['n_quantities']:.0f} additive quantities, the "
+        "plan maps and what intervals need, in one pass. Beside it plain reading of the same "
+        f"blocks of the same store. Each in a process of its own, {WORKERS} workers, by turns; the "
+        "faster of two rounds each."
+    )
+    rows = [
+        (
+            f"`{path.stem}`",
+            *(f"{took[w][i][k]:.2f}" for w in ("read", "additive") for k in ("wall_s", "cpu_s")),
+            f"{took['read'][i]['wall_s'] / took['additive'][i]['wall_s']:.2f}",
+            f"{took['additive'][i]['peak_bytes'] / MIB:.0f}",
+        )
+        for i, path in enumerate(paths)
+    ]
+    header = (
+        "scan",
+        "read, s",
+        "read, CPU s",
+        "measure, s",
+        "measure, CPU s",
+        "share",
+        "peak, MiB",
+    )
+    tables = [table(header, rows), _totals(took, n_voxels, share, peak), profile]
+    return Result("Four gigavoxels measured", what, tables, _notes(share, peak))
+
+
+def _totals(
+    took: Mapping[str, list[dict[str, float]]], n_voxels: int, share: float, peak: float
+) -> str:
+    n, every = len(PULSES) * n_voxels, took["all"][0]
+    cpu = _of(took, "read", "cpu_s") / _of(took, "additive", "cpu_s")
+    busy = _of(took, "additive", "cpu_s") / _of(took, "additive", "wall_s")
+    rows = [
+        ("plain reading", f"{n / _of(took, 'read', 'wall_s') / 1e6:.0f} Mvoxel/s"),
+        ("measuring", f"{n / _of(took, 'additive', 'wall_s') / 1e6:.0f} Mvoxel/s"),
+        ("**share of the plain read rate**", f"**{share:.2f}**; of CPU time {cpu:.2f}"),
+        ("cores busy while measuring, on average", f"{busy:.2f}"),
+        ("**peak memory**", f"**{peak / MIB:.0f} MiB**"),
+        (
+            f"all {every['n_quantities']:.0f} quantities, one scan: dead Li, dendrites too",
+            f"{every['wall_s']:.1f} s, {every['cpu_s']:.1f} CPU s, "
+            f"{n_voxels / every['wall_s'] / 1e6:.0f} Mvoxel/s, "
+            f"peak {every['peak_bytes'] / MIB:.0f} MiB",
+        ),
+    ]
+    return table(("the series", ""), rows)
+
+
+def _notes(share: float, peak: float) -> list[str]:
+    fits, fast = (
+        "reached" if good else "NOT reached" for good in (peak < MOST_BYTES, share >= LEAST_SHARE)
+    )
+    return [
+        f"Asked for: a peak below {MOST_BYTES / MIB:.0f} MiB: **{fits}**. It is `VmHWM` of a "
+        "process that does nothing but measure.",
+        f"Asked for: at least {LEAST_SHARE} of the plain read rate: **{fast}**. Both rates suffer "
+        "from other work on the machine; CPU time less so.",
+        "The labels are the phantom's own, of a cell drawn once and laid side by side as mirror "
+        "images: they compress well, so reading is as fast as it gets. Rough labels are slower to "
+        "read, and have more changes to count.",
+        "Two workers keep little more than one core busy, and plain reading no more; what holds "
+        "them up was not looked into.",
+        "Each voxel is read once. Before that nine cuts show where the plane between the "
+        "electrodes lies; a chunk is 16 slices deep, so they cost as much as 144 slices.",
+        "Pieces of dead Li and dendrites are joined over the borders of blocks, skeletons thinned "
+        "whole: they are not additive and not among the quantities of the share.",
+        "The profile is of one worker, by a deterministic profiler that adds to what makes many "
+        "calls; reading hands work to threads of Zarr, which count as reading. 'All else' is what "
+        "no line above names.",
+    ]
+
+
+def _of(took: Mapping[str, list[dict[str, float]]], what: str, key: str) -> float:
+    return sum(t[key] for t in took[what])
+
+
+def _write(path: Path, shape: tuple[int, int, int], pulse: int) -> None:
+    """Write a label map, without an image: a small cell and its mirror images, side by side."""
+    n_z, n_x = CELL_ZX
+    paper = PHANTOM_PRESETS["operando-paper"]
+    area = n_z * n_x / (paper["shape_zyx"][0] * paper["shape_zyx"][2])
+    counts = {k: round(area * paper[k]) for k in ("n_pits", "n_defects", "n_bubbles")}
+    small = (n_z, shape[1], n_x)
+    settings = PhantomSettings(preset="operando-paper", shape_zyx=small, scans=(pulse,), **counts)
+    cell = Phantom.build(settings, path.stem).materials(Box.whole(small))
+    cell = label_values(PRESETS["li-operando"])[cell]
+    grid, made = Grid(shape, (paper["voxel_size_um"],) * 3), Provenance("benchmark")
+    scan = Scan.create(path, grid, np.uint8, provenance=made)
+    writer = scan.create_labels(LABELS, PRESETS["li-operando"], provenance=made)
+    for box in grid.box.tiles(scan.layout.shard_zyx):
+        z, x = (_mirrored(box, axis, n) for axis, n in ((0, n_z), (2, n_x)))
+        writer.array[box.slices] = cell[z][:, box.slices[1]][:, :, x]
+    writer.finish()
+
+
+def _mirrored(box: Box, axis: int, n: int) -> np.ndarray:
+    index = np.arange(box.start_zyx[axis], box.stop_zyx[axis]) % (2 * n)
+    return np.minimum(index, 2 * n - 1 - index)
+
+
+def _child(what: str, path: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.measure_child", what, str(path), str(WORKERS)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def _profile(path: Path) -> str:
+    """Return the CPU time of each part of one pass, by one worker."""
+    labels, settings = Scan.open(path, unfinished=True).labels(LABELS), settings_of("additive", 1)
+    measure_scan(labels, settings)  # imports and the disk's cache
+    profile = cProfile.Profile(time.process_time)
+    profile.enable()
+    measure_scan(labels, settings)
+    profile.disable()
+    stats = pstats.Stats(profile)
+    total, n = stats.total_tt, labels.grid.box.n_voxels
+    seconds = {part: sum(_seconds(stats, *f) for f in found) for part, found in PARTS.items()}
+    seconds["all else"] = total - sum(seconds.values())
+    rows = [(name, f"{s / n * 1e9:.3f}", f"{100 * s / total:.0f} %") for name, s in seconds.items()]
+    return f"Where the CPU time of a pass goes, scan `{path.stem}`:\n\n" + table(
+        ("", "CPU s per gigavoxel", "share"), rows
+    )
+
+
+def _seconds(stats: pstats.Stats, file: str, name: str) -> float:
+    """Return the time inside a function, with all that it calls, less reading for the plane."""
+    found = [
+        (seconds, callers)
+        for (path, _, function), (*_, seconds, callers) in stats.stats.items()
+        if function == name and Path(path).name == file
+    ]
+    if not found:
+        raise RuntimeError(f"the profile knows no '{name}' of {file}; mend PARTS")
+    of_plane = sum(
+        timing[3]
+        for _, callers in found
+        for (*_, by), timing in callers.items()
+        if by == "_middles"
+    )
+    return sum(seconds for seconds, _ in found) - of_plane
