@@ -22,6 +22,7 @@ EXIT_CODES = {PASS: 0, FAIL: 6, UNDECIDED: 7}
 """What ``tomolith run`` and ``tomolith verdict`` exit with, after everything is written."""
 
 _UNITS = {"1": "", "percent": " %", "um": " µm", "um2": " µm²", "um3": " µm³", "deg": "°"}
+_MEANING = "95 %:"  # in 'method', before what the interval means
 _WORST_FIRST = (FAIL, UNDECIDED, PASS)
 
 
@@ -221,10 +222,12 @@ def _why(rule: Rule, row: QuantityRow, verdict: str) -> str:
     if _interval(row) is None:
         side = kept if verdict == PASS else f"not {kept}"
         return f"{side} {bound}, decided by the value alone, for there is no error bar"
+    meaning = row.method.partition(_MEANING)[2].strip()
+    interval = f"its interval ({meaning})" if meaning else "its interval"
     if verdict == UNDECIDED:
-        return f"its interval reaches from below to above {bound}"
+        return f"{interval} reaches from below to above {bound}"
     side = kept if verdict == PASS else broken
-    return f"all of its interval is {side} {bound}"
+    return f"all of {interval} is {side} {bound}"
 
 
 def _number(row: QuantityRow) -> str:

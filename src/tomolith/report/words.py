@@ -244,6 +244,9 @@ def _what_was_done(files: StudyFiles) -> str:
                 return f"segmented, and all of it was given to the class {classes[0]}"
             by = f" by the network '{files.models[0].network}'" if len(files.models) == 1 else ""
             return f"segmented into {', '.join(classes[:-1])} and {classes[-1]}{by}"
+    measured = " and ".join(dict.fromkeys(f"'{row.labels}'" for row in files.quantities))
+    if measured:
+        return f"measured in the label map {measured}"
     if files.comparison is not None:
         return "brought into the study"
     return "brought into the study; nothing is segmented yet (the step 'predict' does that)"

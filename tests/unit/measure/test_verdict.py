@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,14 @@ def test_a_number_without_error_bar_decides_and_says_so() -> None:
     assert "no error bar" in found.text
     assert found.low is None
     assert "all of its interval is below 61" in one("dendrite.volume < 61").text
+
+
+def test_what_the_interval_means_stands_in_the_reason() -> None:
+    method = "counted voxels; 95 %: half-voxel boundary shift"
+    found = replace(row("t0", "pit", "volume", 5.0, (4.0, 6.0)), method=method)
+    for bound, words in (("7", "is below 7"), ("5", "reaches from below to above 5")):
+        text = judge([found], VerdictSettings(rules=(f"pit.volume < {bound}",))).rules[0].text
+        assert f"its interval (half-voxel boundary shift) {words}" in text
 
 
 @pytest.mark.parametrize(

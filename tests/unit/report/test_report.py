@@ -322,6 +322,11 @@ def test_names_of_label_maps_are_those_of_the_run(tmp_path: Path) -> None:
     mark = {"settings": {"labels": "elsewhere"}, "overrides": ["predict.labels=elsewhere"]}
     (marks / "predict.json").write_text(json.dumps(mark))
     assert "nothing is segmented yet" in write_report(tmp_path, ReportSettings()).read_text()
+    found = measure(Scan.open(tmp_path / "scans" / "a.zarr").labels("truth"), MeasureSettings())
+    rows = measurement_rows(found, labels="truth")
+    write_table(rows, tmp_path / "measurements" / "quantities")
+    page = write_report(tmp_path, ReportSettings()).read_text()
+    assert "(z, y, x) was measured in the label map &#39;truth&#39;" in page
 
 
 def test_old_figures_do_not_stay(tmp_path: Path) -> None:

@@ -213,7 +213,8 @@ def match_by_order(steps: Steps, names: Sequence[str]) -> ScanMatch:
             f"{len(names)} scans, but {len(states)} rests and {len(steps.pulses)} pulses in the "
             "cycler file",
             expected="one scan per rest",
-            mend="match by time stamps, or name the scans of each rest",
+            mend="say when the scans were taken ('scan_stamps' or 'scan_times_min' under "
+            "'measure.cycler'), or after which pulse ('after_pulse')",
         )
     matched = [MatchedScan(name, state) for name, state in zip(names, states, strict=True)]
     return ScanMatch(tuple(matched), None, tuple(notes))

@@ -172,7 +172,8 @@ def units_for(record: HeldOut, scan: str) -> Units | None:
     """Return what a scan is judged by: its own slices where there are enough, else all scans.
 
     How scans differ cannot be told from fewer than five: of two, Student's t is 12.7, and an
-    interval would hold any volume. Their slices then tell of the confusion alone, one cause of more.
+    interval would hold any volume. Their slices then tell of the confusion alone, as one of several
+    causes.
 
     Parameters
     ----------
