@@ -121,7 +121,9 @@ def _with_interval(m: Measurement, known: KnownScan) -> Measurement:
     if m.value is None or m.interval is not None:
         return m
     interval = interval_of(m.name, m.region.rpartition("/")[2], known)
-    return m if interval is None else replace(m, interval=interval)
+    if interval is None or (m.value == 0 and interval.half_width == 0):
+        return m  # where nothing was found there is no border to shift: nothing is known
+    return replace(m, interval=interval)
 
 
 def _plating_frac(values: Mapping[tuple[str, str], float]) -> float:
