@@ -5,19 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.common import Result
+from benchmarks.comparison_page import Page, compare_by
 from benchmarks.comparisons import (
     Extent,
     Outcome,
     Protocol,
-    circumstances_of,
-    extent_words,
     goal_words,
-    pictures,
     rank_words,
     ruler_words,
-    run_protocol,
-    score_tables,
-    work_folder,
 )
 from tomolith.learn.bundle import ModelBundle
 
@@ -39,24 +34,20 @@ def run(
     work: Path | None = None,
 ) -> Result:
     """Run the protocol, and return the page."""
-    extent = Extent(minutes, threads, work, quick)
-    with work_folder(extent, PROTOCOL.recipe) as folder:
-        outcome = run_protocol(PROTOCOL, extent, folder)
-        shown = pictures(outcome)
-        return Result(
-            "Table 1: binary segmentation of simulated patches",
-            "The protocol of Table 1 of the TransforCNN paper, on the phantom: 4433 patches of "
-            "128 × 128 pixels of ten simulated cells (preset `binary-128`), eight cells to train, "
-            "one to validate, one to test, binary cross-entropy, the paper's augmentation. Otsu's "
-            "threshold and a random forest learn from the same patches. `e-net` searches its "
-            "weights on the validation patches, `e-net-paper` has 0.2 and 0.8.\n\n"
-            + extent_words(outcome),
-            score_tables(outcome),
-            notes(outcome),
-            arguments=extent.arguments,
-            circumstances=circumstances_of(outcome),
-            pictures=[(f"table1_binary-{name}", _alt(name), png) for name, png in shown.items()],
-        )
+    page = Page(
+        "table1_binary", "Table 1: binary segmentation of simulated patches", _what, notes, _alt
+    )
+    return compare_by(PROTOCOL, Extent(minutes, threads, work, quick), page)
+
+
+def _what(_: Outcome) -> str:
+    return (
+        "The protocol of Table 1 of the TransforCNN paper, on the phantom: 4433 patches of "
+        "128 × 128 pixels of ten simulated cells (preset `binary-128`), eight cells to train, "
+        "one to validate, one to test, binary cross-entropy, the paper's augmentation. Otsu's "
+        "threshold and a random forest learn from the same patches. `e-net` searches its "
+        "weights on the validation patches, `e-net-paper` has 0.2 and 0.8."
+    )
 
 
 def notes(outcome: Outcome) -> list[str]:

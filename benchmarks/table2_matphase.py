@@ -5,20 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.common import Result
+from benchmarks.comparison_page import Page, compare_by
 from benchmarks.comparisons import (
     Extent,
     Outcome,
     Protocol,
-    circumstances_of,
     difference_words,
-    extent_words,
     goal_words,
-    pictures,
     rank_words,
     ruler_words,
-    run_protocol,
-    score_tables,
-    work_folder,
 )
 
 WANTED_IOU = 0.80
@@ -44,27 +39,25 @@ def run(
     work: Path | None = None,
 ) -> Result:
     """Run the protocol, and return the page."""
-    extent = Extent(minutes, threads, work, quick)
-    with work_folder(extent, PROTOCOL.recipe) as folder:
-        outcome = run_protocol(PROTOCOL, extent, folder)
-        phantom = outcome.study.recipe.phantom
-        return Result(
-            "Table II of MatPhase: a simulated cathode of three phases",
-            "Preset `cathode-3phase` "
-            f"({' × '.join(str(n) for n in phantom.shape_zyx)} voxels); the systems learn from "
-            f"{phantom.hand_labelled_slices} slices of one cathode and are scored on as many of "
-            "another. MatPhase's own data are not public, and of its paper only the appendix is "
-            "in detail: `matphase` is our reading. `table2_nmc` has real slices.\n\n"
-            + extent_words(outcome),
-            score_tables(outcome),
-            notes(outcome),
-            arguments=extent.arguments,
-            circumstances=circumstances_of(outcome),
-            pictures=[
-                (f"table2_matphase-{name}", _alt(name), png)
-                for name, png in pictures(outcome).items()
-            ],
-        )
+    page = Page(
+        "table2_matphase",
+        "Table II of MatPhase: a simulated cathode of three phases",
+        _what,
+        notes,
+        _alt,
+    )
+    return compare_by(PROTOCOL, Extent(minutes, threads, work, quick), page)
+
+
+def _what(outcome: Outcome) -> str:
+    phantom = outcome.study.recipe.phantom
+    return (
+        "Preset `cathode-3phase` "
+        f"({' × '.join(str(n) for n in phantom.shape_zyx)} voxels); the systems learn from "
+        f"{phantom.hand_labelled_slices} slices of one cathode and are scored on as many of "
+        "another. MatPhase's own data are not public, and of its paper only the appendix is "
+        "in detail: `matphase` is our reading. `table2_nmc` has real slices."
+    )
 
 
 def notes(outcome: Outcome) -> list[str]:

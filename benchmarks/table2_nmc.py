@@ -10,18 +10,13 @@ import numpy as np
 import tifffile
 
 from benchmarks.common import Result, table
+from benchmarks.comparison_page import Page, compare_by
 from benchmarks.comparisons import (
     Extent,
     Outcome,
     Protocol,
-    circumstances_of,
     difference_words,
-    extent_words,
-    pictures,
     rank_words,
-    run_protocol,
-    score_tables,
-    work_folder,
 )
 from tomolith.label.splits import Split
 from tomolith.learn.bundle import ModelBundle
@@ -48,34 +43,35 @@ def run(
     work: Path | None = None,
 ) -> Result:
     """Run the protocol, and return the page."""
-    extent = Extent(minutes, threads, work, quick)
-    with work_folder(extent, PROTOCOL.recipe) as folder:
-        outcome = run_protocol(PROTOCOL, extent, folder)
-        split = outcome.study.recipe.compare.train["split"]
-        return Result(
-            "Table II of MatPhase: real slices of NMC cathodes",
-            "Nano-CT slices of NMC cathodes of three scans (Su et al., npj Comput. Mater. 8, 30, "
-            "2022, Apache-2.0), labelled by people with the help of thresholds: five slices "
-            f"to learn from, {' and '.join(split['validation'])} to choose the weights, "
-            f"{', '.join(split['test'])} (one of each scan) to test. Each slice is normalised by "
-            "its own percentiles. `table2_matphase` has a simulated cathode.\n\n"
-            + extent_words(outcome),
-            [
-                *score_tables(outcome),
-                "**NMC against the rest, in slices 1 and 622**: their labels do not part binder "
-                "and pore (README of the data), so they are neither learnt from nor part of the "
-                "scores above.\n\n"
-                + table(
-                    ("system", "slice", "IoU of NMC", "Dice of NMC"), list(_two_class(outcome))
-                ),
-            ],
-            notes(outcome),
-            arguments=extent.arguments,
-            circumstances=circumstances_of(outcome),
-            pictures=[
-                (f"table2_nmc-{name}", _alt(name), png) for name, png in pictures(outcome).items()
-            ],
-        )
+    page = Page(
+        "table2_nmc",
+        "Table II of MatPhase: real slices of NMC cathodes",
+        _what,
+        notes,
+        _alt,
+        _two_class_table,
+    )
+    return compare_by(PROTOCOL, Extent(minutes, threads, work, quick), page)
+
+
+def _what(outcome: Outcome) -> str:
+    split = outcome.study.recipe.compare.train["split"]
+    return (
+        "Nano-CT slices of NMC cathodes of three scans (Su et al., npj Comput. Mater. 8, 30, "
+        "2022, Apache-2.0), labelled by people with the help of thresholds: five slices "
+        f"to learn from, {' and '.join(split['validation'])} to choose the weights, "
+        f"{', '.join(split['test'])} (one of each scan) to test. Each slice is normalised by "
+        "its own percentiles. `table2_matphase` has a simulated cathode."
+    )
+
+
+def _two_class_table(outcome: Outcome) -> list[str]:
+    return [
+        "**NMC against the rest, in slices 1 and 622**: their labels do not part binder "
+        "and pore (README of the data), so they are neither learnt from nor part of the "
+        "scores above.\n\n"
+        + table(("system", "slice", "IoU of NMC", "Dice of NMC"), list(_two_class(outcome)))
+    ]
 
 
 def notes(outcome: Outcome) -> list[str]:

@@ -5,19 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.common import Result
+from benchmarks.comparison_page import Page, compare_by
 from benchmarks.comparisons import (
     Extent,
     Outcome,
     Protocol,
-    circumstances_of,
-    extent_words,
     goal_words,
-    pictures,
     rank_words,
     ruler_words,
-    run_protocol,
-    score_tables,
-    work_folder,
 )
 
 # Goals for the IoU of each class.
@@ -56,26 +51,22 @@ def run(
     work: Path | None = None,
 ) -> Result:
     """Run the protocol, and return the page."""
-    extent = Extent(minutes, threads, work, quick)
-    with work_folder(extent, PROTOCOL.recipe) as folder:
-        outcome = run_protocol(PROTOCOL, extent, folder)
-        phantom, section = outcome.study.recipe.phantom, outcome.study.recipe.compare
-        shown = pictures(outcome)
-        return Result(
-            "Table 3: held-out scans of an operando series",
-            f"One simulated cell, scanned {len(phantom.scan_ids)} times "
-            f"({' × '.join(str(n) for n in phantom.shape_zyx)} voxels of "
-            f"{phantom.voxel_size_um:g} µm). The systems learn from "
-            f"{phantom.hand_labelled_slices} cross-sections of each scan, but of "
-            f"{', '.join(section.train['split']['test'])}, which are held out whole and scored on "
-            "as many cross-sections each. IoU is pooled over all their pixels.\n\n"
-            + extent_words(outcome),
-            score_tables(outcome),
-            notes(outcome),
-            arguments=extent.arguments,
-            circumstances=circumstances_of(outcome),
-            pictures=[(f"table3_operando-{name}", _alt(name), png) for name, png in shown.items()],
-        )
+    page = Page(
+        "table3_operando", "Table 3: held-out scans of an operando series", _what, notes, _alt
+    )
+    return compare_by(PROTOCOL, Extent(minutes, threads, work, quick), page)
+
+
+def _what(outcome: Outcome) -> str:
+    phantom, section = outcome.study.recipe.phantom, outcome.study.recipe.compare
+    return (
+        f"One simulated cell, scanned {len(phantom.scan_ids)} times "
+        f"({' × '.join(str(n) for n in phantom.shape_zyx)} voxels of "
+        f"{phantom.voxel_size_um:g} µm). The systems learn from "
+        f"{phantom.hand_labelled_slices} cross-sections of each scan, but of "
+        f"{', '.join(section.train['split']['test'])}, which are held out whole and scored on "
+        "as many cross-sections each. IoU is pooled over all their pixels."
+    )
 
 
 def notes(outcome: Outcome) -> list[str]:
