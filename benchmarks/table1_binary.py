@@ -10,6 +10,7 @@ from benchmarks.comparisons import (
     Extent,
     Outcome,
     Protocol,
+    difference_words,
     goal_words,
     rank_words,
     ruler_words,
@@ -17,7 +18,7 @@ from benchmarks.comparisons import (
 from tomolith.learn.bundle import ModelBundle
 
 WANTED_IOU, WANTED_DICE = 0.951, 0.965
-NETWORKS = ("unet", "ynet", "transforcnn", "e-net")
+NETWORKS = ("unet", "ynet", "transforcnn", "transforcnn-light", "e-net", "e-net-light")
 PROTOCOL = Protocol(
     "table1_binary",
     # the same number of pixels a step in half the time: more steps within the minutes
@@ -46,7 +47,8 @@ def _what(_: Outcome) -> str:
         "128 × 128 pixels of ten simulated cells (preset `binary-128`), eight cells to train, "
         "one to validate, one to test, binary cross-entropy, the paper's augmentation. Otsu's "
         "threshold and a random forest learn from the same patches. `e-net` searches its "
-        "weights on the validation patches, `e-net-paper` has 0.2 and 0.8."
+        "weights on the validation patches, `e-net-paper` has 0.2 and 0.8; `-light` has the "
+        "decoder `light` (see `latency`)."
     )
 
 
@@ -57,6 +59,8 @@ def notes(outcome: Outcome) -> list[str]:
         rank_words(outcome, NETWORKS),
         goal_words(f"Best mIoU ({best})", outcome.score(best), WANTED_IOU),
         goal_words(f"Its mDSC ({best})", outcome.score(best, "dice"), WANTED_DICE),
+        difference_words(outcome, "transforcnn-light", ("transforcnn",)),
+        difference_words(outcome, "e-net-light", ("e-net",)),
         ruler_words(outcome),
         "The paper's patches are of real scans, at random 80/10/10, so that patches of one cell "
         "lie on both sides; here a cell is either learnt from or tested on. The numbers cannot be "

@@ -19,7 +19,6 @@ from benchmarks.comparisons import (
 WANTED_IOU = 0.80
 PROTOCOL = Protocol(
     "table2_cathode",
-    short_systems=("unet", "matphase", "adapted_lcgar", "multi_otsu", "random_forest"),
     short={
         "phantom": {"hand_labelled_slices": 24},
         "compare": {"train": {"batch": 8, "matphase": {"ugsm_batch": 8}}},

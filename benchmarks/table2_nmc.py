@@ -29,7 +29,6 @@ ACTIVE = "nmc"
 TIE = 0.01
 PROTOCOL = Protocol(
     "table2_nmc",
-    short_systems=("unet", "matphase", "dynunet", "multi_otsu", "random_forest"),
     short={"compare": {"train": {"batch": 8, "matphase": {"ugsm_batch": 8}}}},
     quick={"compare": {"systems": ["unet", "multi_otsu"]}},
 )
