@@ -31,6 +31,7 @@ BENCHMARKS = (
     "table1_binary",
     "weak_supervision",
     "table2_matphase",
+    "matphase_parts",
     "table2_nmc",
     "table3_operando",
     "real_sets",

@@ -31,8 +31,9 @@ from tomolith.report.words import duration
 
 RECIPES = Path(__file__).resolve().parent / "recipes"
 # What a time limit takes the place of.
-_LENGTHS = ("epochs", "minutes", "patience", "patches_per_epoch", "matphase")
+_LENGTHS = ("epochs", "minutes", "patience", "patches_per_epoch")
 _ENDLESS = 100_000
+_ENDLESS_STAGES = {"ugsm_epochs": _ENDLESS, "epochs": _ENDLESS}
 FOREST_PX = 60_000  # that a forest learns from, in a shortened run
 _PICTURE_PX = 1000
 _SHORT_PATCHES = 512  # patches between two looks at the validation slices
@@ -101,6 +102,7 @@ class Protocol:
         if extent.is_short:
             recipe = shortened(recipe, extent, self.short_systems)
             _merge(recipe, self.short)
+            _inherit_stages(recipe["compare"])
         if extent.quick:
             _merge(recipe, self.quick)
         if extent.threads is not None:
@@ -140,7 +142,7 @@ def shortened(recipe: Mapping[str, Any], extent: Extent, keep: Sequence[str]) ->
         "epochs": _ENDLESS,
         "patience": None,
         "patches_per_epoch": 32 if extent.quick else _SHORT_PATCHES,
-        "matphase": {"ugsm_epochs": _ENDLESS, "epochs": _ENDLESS},
+        "matphase": dict(_ENDLESS_STAGES),
     }
     most_px = FOREST_PX // 30 if extent.quick else FOREST_PX
     for system in section["systems"]:
@@ -149,6 +151,14 @@ def shortened(recipe: Mapping[str, Any], extent: Extent, keep: Sequence[str]) ->
     # the machine of a shortened run is rarely quiet: latency is measured by `latency`
     section["timing"] = {"rounds": 1, "max_batch": 1, "seconds": 0.1}
     return made
+
+
+def _inherit_stages(section: Mapping[str, Any]) -> None:
+    """Give a system that changes stages of MatPhase the shortened lengths of all others."""
+    for system in section["systems"]:
+        own = system.get("train") or {}
+        if "matphase" in own:
+            own["matphase"] = {**own["matphase"], **section["train"]["matphase"]}
 
 
 def _named(system: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ FOLDER = ROOT / "benchmarks" / "recipes"
 RECIPES = sorted(p for p in FOLDER.glob("*.yaml") if p.stem != "ablation_planes")
 MODULES = (
     "table1_binary",
+    "matphase_parts",
     "table2_matphase",
     "table2_nmc",
     "table3_operando",
@@ -24,6 +25,7 @@ MODULES = (
 USED = [
     "ablation_encoder",
     "ablation_losses",
+    "matphase_parts",
     "real_alumina",
     "real_pores",
     "real_sandstone",
@@ -80,6 +82,15 @@ def test_a_shortened_run_has_one_seed_and_the_same_time_for_each(comparisons, re
     assert lengths == {(3.0, None, 1)}
     named = {run.system for run in load(comparisons, recipe, comparisons.Extent(), tmp_path)[1]}
     assert named - {run.system for run in runs} == set(protocol.left_out())
+
+
+def test_a_shortened_run_keeps_what_sets_the_forms_of_matphase_apart(comparisons, tmp_path):
+    extent = comparisons.Extent(minutes=3)
+    runs = {run.system: run for run in load(comparisons, "matphase_parts", extent, tmp_path)[1]}
+    levels = {name: run.train.matphase.levels for name, run in runs.items()}
+    assert levels.pop("without-curriculum") == 1
+    assert set(levels.values()) == {4}
+    assert {run.train.matphase.ugsm_batch for run in runs.values()} == {8}
 
 
 def test_what_a_shortened_run_changes_is_only_changed_there(comparisons):
