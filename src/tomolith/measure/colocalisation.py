@@ -14,8 +14,8 @@ from tomolith.errors import MismatchError
 from tomolith.measure.correlation import Correlation, SpatialMap, correlate
 from tomolith.measure.plan_maps import PlanMaps
 from tomolith.measure.quantities.base import QuantityMap
+from tomolith.measure.rows import SERIES
 
-SERIES = "series"
 PLATED, REGROWN = ("dendrite", "deposited"), ("redeposited",)
 CLASSES = (*PLATED, "pit", *REGROWN)
 PLACES = ("neither", "only dendrite or deposited", "only redeposited", "both")

@@ -13,10 +13,11 @@ import numpy.typing as npt
 import tifffile
 
 from tomolith.errors import ReadError
-from tomolith.measure.colocalisation import SERIES, GrowthMap
+from tomolith.measure.colocalisation import GrowthMap
 from tomolith.measure.plan_maps import PlanMaps
 from tomolith.measure.quantities.base import QuantityMap
 from tomolith.measure.quantities.frame import PlanKey
+from tomolith.measure.rows import SERIES
 from tomolith.store.atomic import disk_errors, replacing, write_text
 
 FOLDER = "maps"

@@ -15,10 +15,10 @@ from tomolith.core import Interval, Measurement, Provenance
 from tomolith.measure.electrochemistry.faraday import SeenVolume, change_interval
 from tomolith.measure.intervals.propagate import scaled
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
+from tomolith.measure.rows import SERIES
 
 Doubles = npt.NDArray[np.float64]
 
-SERIES = "series"
 _LEVEL = 0.975  # of Student's t: 95 % on two sides
 _EQUAL_FRAC = 1e-12  # values that differ by less are equal, up to rounding
 _SCATTER = "scatter of the scans about the fit, Student's t"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+SERIES = "series"
+"""What stands in the column ``scan`` of numbers that belong to the whole series."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
@@ -43,7 +46,7 @@ class QuantityRow:
     Parameters
     ----------
     scan
-        Name of the scan.
+        Name of the scan, or ``series``.
     labels
         Name of the label map measured.
     class_name

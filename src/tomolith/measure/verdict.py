@@ -13,8 +13,8 @@ from pydantic import Field, field_validator
 from tomolith.config import Settings
 from tomolith.core.provenance import code_version
 from tomolith.errors import ReadError, RecipeError
-from tomolith.measure.rows import QuantityRow
-from tomolith.measure.verdict_rules import EXAMPLE, SERIES, Rule, full_name, parse_rule, select
+from tomolith.measure.rows import SERIES, QuantityRow
+from tomolith.measure.verdict_rules import EXAMPLE, Rule, full_name, parse_rule, select
 from tomolith.store.atomic import write_text
 
 PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"

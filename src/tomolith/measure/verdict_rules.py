@@ -11,9 +11,6 @@ from tomolith.errors import RecipeError
 from tomolith.measure.quantities.sides import ALL_LI
 from tomolith.measure.rows import QuantityRow
 
-SERIES = "series"
-"""What stands in the column ``scan`` of numbers that belong to the whole series."""
-
 EXAMPLE = "dendrite.penetration_frac < 0.5"
 
 _RULE = re.compile(

@@ -14,8 +14,7 @@ import numpy.typing as npt
 from tomolith.core import LabelClass
 from tomolith.errors import ReadError
 from tomolith.measure.map_files import MapEntry, read_index
-from tomolith.measure.rows import QuantityRow
-from tomolith.measure.verdict_rules import SERIES
+from tomolith.measure.rows import SERIES, QuantityRow
 
 Doubles = npt.NDArray[np.float64]
 

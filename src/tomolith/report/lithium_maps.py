@@ -16,8 +16,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from tomolith.errors import ReadError
-from tomolith.measure.colocalisation import PLACES, SERIES
+from tomolith.measure.colocalisation import PLACES
 from tomolith.measure.map_files import MapEntry
+from tomolith.measure.rows import SERIES
 from tomolith.report.figures import to_png
 from tomolith.report.lithium_edges import draw_edges
 from tomolith.report.lithium_files import LithiumFiles

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tomolith.measure.evaluate import Scores
-from tomolith.measure.rows import QuantityRow, ScoreRow
-from tomolith.measure.verdict_rules import SERIES
+from tomolith.measure.rows import SERIES, QuantityRow, ScoreRow
 from tomolith.report.words import number, quantity, subset_name, system_name, unit_text
 
 CONVENTIONS = {"pooled": "pooled over all pixels", "mean_over_patches": "mean over patches"}
