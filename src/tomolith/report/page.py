@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files as resource_files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from tomolith.core import LabelClass
 from tomolith.measure.confusion import ConfusionRecord
@@ -18,7 +19,7 @@ from tomolith.report import comparison, comparison_figures, figures, words
 from tomolith.report.figures import FIGURE_DPI
 from tomolith.report.judged import shown_verdict
 from tomolith.report.lithium import draw_lithium
-from tomolith.report.previews import SUBSETS, make_previews
+from tomolith.report.previews import SUBSETS, Preview, make_previews
 from tomolith.report.refined import shown_refinement
 from tomolith.report.settings import ReportSettings
 from tomolith.report.study_files import StudyFiles, read_study
@@ -97,8 +98,64 @@ def write_page(study: Path, settings: ReportSettings) -> Path:
     """Write the report of a study folder; see :func:`tomolith.report.write_report`."""
     files = read_study(study)
     album = _Album(files.root / "report" / "figures")
+    path = files.root / "report" / "index.html"
+    write_text(path, _page(files, settings, album))
+    album.drop_others()
+    return path
+
+
+def _page(files: StudyFiles, settings: ReportSettings, album: _Album) -> str:
     previews, problems = make_previews(files, settings)
-    rows = [
+    verdict = shown_verdict(files, problems)
+    lithium = _lithium(files, album, problems)
+    refined = shown_refinement(files, problems)
+    subset = words.headline_subset(files)
+    return _template().render(
+        title=settings.title or files.name,
+        style=_style(),
+        summary=words.summary(files),
+        simulated=words.simulated(files),
+        verdict=verdict,
+        lithium=lithium,
+        refined=refined,
+        problems=[*files.problems, *problems],
+        scans=words.scan_rows(files),
+        previews=_preview_rows(previews, album),
+        models=files.models,
+        splits=words.split_rows(files),
+        curves=_curves(files, album),
+        confusions=_confusions(files, album),
+        reliability=_reliability(files, album),
+        glance=at_a_glance(files.scores),
+        scores=score_tables(files.scores, subset=subset),
+        other_scores=score_tables(files.scores, subset=subset, others=True),
+        by_scan=per_scan(files.scores),
+        patch_px=files.scores.patch_px if files.scores else 0,
+        unscored=words.unscored(files),
+        volumes=volume_table(files.quantities),
+        compared=_compared(files, album),
+        colours=words.class_colours(files),
+        recipe=files.recipe_text,
+        overrides=words.override_rows(files),
+        steps=words.step_rows(files),
+        versions=_versions(),
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("tomolith.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _preview_rows(previews: Sequence[Preview], album: _Album) -> list[PreviewRow]:
+    return [
         PreviewRow(
             caption=words.slice_caption(p.scan_id, p.z, SUBSETS[p.subset]),
             note=p.note,
@@ -116,53 +173,6 @@ def write_page(study: Path, settings: ReportSettings) -> Path:
         )
         for p in previews
     ]
-    verdict = shown_verdict(files, problems)
-    lithium = _lithium(files, album, problems)
-    refined = shown_refinement(files, problems)
-    colours = words.class_colours(files)
-    subset = words.headline_subset(files)
-    environment = Environment(
-        loader=PackageLoader("tomolith.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.j2").render(
-        title=settings.title or files.name,
-        style=_style(),
-        summary=words.summary(files),
-        simulated=words.simulated(files),
-        verdict=verdict,
-        lithium=lithium,
-        refined=refined,
-        problems=[*files.problems, *problems],
-        scans=words.scan_rows(files),
-        previews=rows,
-        models=files.models,
-        splits=words.split_rows(files),
-        curves=_curves(files, album),
-        confusions=_confusions(files, album),
-        reliability=_reliability(files, album),
-        glance=at_a_glance(files.scores),
-        scores=score_tables(files.scores, subset=subset),
-        other_scores=score_tables(files.scores, subset=subset, others=True),
-        by_scan=per_scan(files.scores),
-        patch_px=files.scores.patch_px if files.scores else 0,
-        unscored=words.unscored(files),
-        volumes=volume_table(files.quantities),
-        compared=_compared(files, album),
-        colours=colours,
-        recipe=files.recipe_text,
-        overrides=words.override_rows(files),
-        steps=words.step_rows(files),
-        versions=_versions(),
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    )
-    path = files.root / "report" / "index.html"
-    write_text(path, page)
-    album.drop_others()
-    return path
 
 
 def _style() -> str:
