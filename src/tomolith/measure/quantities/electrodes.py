@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import numpy as np
 
@@ -29,9 +30,9 @@ class _OfElectrodes(SurfaceQuantity):
         """The electrode of each side."""
         return electrode_part(STRIPPING), electrode_part(PLATING)
 
+    @abstractmethod
     def of_side(self, surfaces: Surfaces, side: str) -> float | None:
         """Return the number of one electrode; ``None`` where it is not seen."""
-        raise NotImplementedError
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the numbers; ``InputError`` where the voxel size is unknown."""
