@@ -63,6 +63,12 @@ def test_every_page_can_be_found_in_the_navigation(config):
     assert {p for p in written - listed if not p.startswith(("results/", "decisions/"))} == set()
 
 
+def test_every_page_of_results_is_linked_in_the_readme():
+    linked = {*LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))}
+    written = {name_of(page) for page in (DOCS / "results").glob("*.md")}
+    assert written - linked == set()
+
+
 @pytest.mark.parametrize("text", TEXTS, ids=name_of)
 def test_every_link_leads_somewhere(text):
     dead = []
