@@ -68,8 +68,7 @@ def run(
         [
             f"Losses. {rank_words(losses, ())}",
             f"Encoder. {rank_words(encoder, ())}",
-            "Sub-patches of 32 pixels in the transformer are not an option of `transforcnn`; they "
-            "are not compared with those of 16.",
+            "`transforcnn-32` cuts sub-patches of 32 × 32 pixels, `transforcnn` of 16 × 16.",
         ],
         arguments=extent.arguments,
         circumstances=more,

@@ -1,4 +1,4 @@
-"""The decoders of TransforCNN: what they join, and what they cost."""
+"""TransforCNN's decoders and sub-patches: what they join, and what they cost."""
 
 from __future__ import annotations
 
@@ -56,3 +56,53 @@ def test_tokens_that_cannot_be_unfolded_are_refused(options):
         build(decoder="light", **options)
     with pytest.raises(RecipeError, match="may be 'wide', 'plain' or 'light'"):
         build(decoder="narrow")
+
+
+@pytest.mark.parametrize("decoder", ["wide", "plain"])
+def test_sub_patches_of_32_pixels_give_logits_of_the_image_s_size(decoder):
+    net = build(decoder=decoder, sub_patch_px=32)
+    assert net.divisor == 32
+    assert net(torch.zeros(1, 1, 96, 160)).shape == (1, 2, 96, 160)
+    net.train()(torch.randn(2, 1, 64, 64)).square().mean().backward()
+    assert [n for n, p in net.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize(
+    ("sub_patch_px", "n_tokens", "first"), [(16, 64, (32, 64, 64)), (32, 16, (64, 32, 32))]
+)
+def test_the_decoder_starts_at_the_unfolded_tokens_and_goes_down_to_8_pixels(
+    sub_patch_px, n_tokens, first
+):
+    net, tokens, maps = build(sub_patch_px=sub_patch_px), set(), []
+    for unit in net.units:
+        unit.register_forward_hook(lambda m, i, o: tokens.add(o.shape[1:]))
+    for block in net.decoder.down:
+        block.register_forward_hook(lambda m, i, o: maps.append(o.shape[1:]))
+    net(torch.zeros(1, 1, 128, 128))
+    assert tokens == {(n_tokens, 64)}
+    assert (maps[0], maps[-1]) == (first, (256, 8, 8))
+
+
+def test_a_place_has_the_same_code_whatever_the_sub_patches():
+    fine, coarse = build().position(8, 8), build(sub_patch_px=32).position(4, 4)
+    torch.testing.assert_close(fine.view(8, 8, 64)[::2, ::2].reshape(16, 64), coarse)
+
+
+def test_a_model_of_before_the_option_loads():
+    state = build().state_dict()
+    assert state["embed.weight"].shape == (64, 1, 16, 16)
+    assert {"position.frequencies", "units.7.project.weight", "decoder.rise.3.0.weight"} < set(
+        state
+    )
+    build(sub_patch_px=16).load_state_dict(state, strict=True)
+    with pytest.raises(RuntimeError, match=r"size mismatch for embed\.weight"):
+        build(sub_patch_px=32).load_state_dict(state)
+
+
+def test_other_sub_patches_are_refused():
+    with pytest.raises(RecipeError, match="sub_patch_px is 8; it may be 16 or 32"):
+        build(sub_patch_px=8)
+    with pytest.raises(RecipeError, match="units must be a multiple of 32, and channels above 2"):
+        build(decoder="light", sub_patch_px=32)
+    net = build(decoder="light", sub_patch_px=32, units=32)
+    assert net(torch.zeros(1, 1, 64, 32)).shape == (1, 2, 64, 32)

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from tomolith.learn.networks.blocks import DoubleConv, check_counts, check_input, make_norm
 
-TOKEN_PX, TOKEN_DIMS, CELL_PX = 16, 64, 8  # a token of 64 values unfolds to a cell of 8 × 8
-N_STAGES, FIRST_STAGE = 4, 1  # halvings from the input to the tokens, and to the unfolded tokens
+TOKEN_DIMS, CELL_PX = 64, 8  # a token of 64 values unfolds to a cell of 8 × 8
+N_STAGES = 4  # halvings from the input to the decoder's smallest map
+SUB_PATCHES_PX = (16, 32)
 
 
 class TransforCNN(nn.Module):
@@ -41,6 +42,12 @@ class TransforCNN(nn.Module):
     *reshaped to 2-D*), and take the place of some of the channels from the stage below; its own
     maps are added instead of concatenated. No stage is then wider than its result.
 
+    ``sub_patch_px: 32`` cuts a quarter as many tokens. They have 64 values as before, so that
+    the units are the same: the map they unfold to is a quarter of the input's size, the decoder
+    starts there and still goes down to 8×8, and up-sampling from the token grid takes twice the
+    factor (which makes the transposed convolutions four times as large; the light decoder then
+    needs 32 units to fill its finest cell).
+
     Attention sees the whole input, so ``context_px`` is the side of the input the network was
     drawn for (128): predict with the patch size it was trained on.
 
@@ -58,13 +65,15 @@ class TransforCNN(nn.Module):
         Probability in the encoder units and the decoder, in training.
     decoder
         ``"wide"``, as above; ``"plain"``, without its own maps from the way down; ``"light"``.
+    sub_patch_px
+        Side of a sub-patch, 16 or 32; also ``divisor``.
 
     Raises
     ------
     ValueError
         An option out of range.
     InputError
-        On a call: sides that are not multiples of 16.
+        On a call: sides that are not multiples of ``sub_patch_px``.
 
     Examples
     --------
@@ -73,7 +82,7 @@ class TransforCNN(nn.Module):
     (torch.Size([1, 3, 128, 128]), 16)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is an option of the recipe
         self,
         in_channels: int,
         n_classes: int,
@@ -84,6 +93,7 @@ class TransforCNN(nn.Module):
         norm: str = "batch",
         dropout: float = 0.1,
         decoder: str = "wide",
+        sub_patch_px: int = 16,
     ) -> None:
         super().__init__()
         check_counts(in_channels, n_classes)
@@ -92,11 +102,13 @@ class TransforCNN(nn.Module):
                 f"units is {units} and heads {heads}; units must be even, "
                 f"and heads must divide {TOKEN_DIMS}"
             )
+        if sub_patch_px not in SUB_PATCHES_PX:
+            raise ValueError(f"sub_patch_px is {sub_patch_px}; it may be 16 or 32")
         self.in_channels, self.n_classes = in_channels, n_classes
-        self.divisor = TOKEN_PX
+        self.divisor = sub_patch_px
         self.context_px = 128
-        self.embed = nn.Conv2d(in_channels, TOKEN_DIMS, TOKEN_PX, stride=TOKEN_PX)
-        self.position = FourierPosition(TOKEN_DIMS)
+        self.embed = nn.Conv2d(in_channels, TOKEN_DIMS, sub_patch_px, stride=sub_patch_px)
+        self.position = FourierPosition(TOKEN_DIMS, step=sub_patch_px / 128)
         self.units = nn.ModuleList(
             EncoderUnit(TOKEN_DIMS, heads=heads, dropout=dropout) for _ in range(units)
         )
@@ -106,6 +118,7 @@ class TransforCNN(nn.Module):
             norm=norm,
             dropout=dropout,
             form=decoder,
+            sub_patch_px=sub_patch_px,
         )
         self.head = nn.Conv2d(channels, n_classes, 1)
 
@@ -126,20 +139,21 @@ class TransforCNN(nn.Module):
 
 
 class FourierPosition(nn.Module):
-    """Random Fourier features of the tokens' coordinates.
+    """Random Fourier features of the tokens' coordinates, which lie ``step`` apart.
 
     The frequencies are drawn once from a seed of their own and stored with the weights.
 
     Examples
     --------
-    >>> FourierPosition(64)(8, 8).shape
+    >>> FourierPosition(64, step=0.125)(8, 8).shape
     torch.Size([64, 64])
     """
 
     frequencies: Tensor
 
-    def __init__(self, dims: int, *, scale: float = 1.0) -> None:
+    def __init__(self, dims: int, *, step: float, scale: float = 1.0) -> None:
         super().__init__()
+        self.step = step
         generator = torch.Generator().manual_seed(20240)
         drawn = torch.randn((2, dims // 2), generator=generator) * scale
         self.register_buffer("frequencies", drawn)
@@ -149,7 +163,7 @@ class FourierPosition(nn.Module):
         device = self.frequencies.device
         y = torch.arange(n_y, device=device, dtype=torch.float32).view(-1, 1).expand(n_y, n_x)
         x = torch.arange(n_x, device=device, dtype=torch.float32).view(1, -1).expand(n_y, n_x)
-        at = torch.stack([y, x], dim=-1).flatten(0, 1) * (TOKEN_PX / 128)
+        at = torch.stack([y, x], dim=-1).flatten(0, 1) * self.step
         # not a matrix product: under autocast that would round the phases to bf16
         phase = at[:, :1] * self.frequencies[0] + at[:, 1:] * self.frequencies[1]
         phase = 2 * math.pi * phase
@@ -196,7 +210,8 @@ class EncoderUnit(nn.Module):
 class Decoder(nn.Module):
     """Down from the unfolded tokens to the token grid, and up to the input's size.
 
-    Stage ``k`` works at 1 / 2**k of the input's size with ``channels * 2**k`` channels.
+    Stage ``k`` works at 1 / 2**k of the input's size with ``channels * 2**k`` channels. The
+    tokens lie ``sub_patch_px`` apart and unfold to cells of 8 × 8, which makes the first stage.
 
     Raises
     ------
@@ -205,31 +220,39 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, *, n_tokens_channels: int, channels: int, norm: str, dropout: float, form: str
+        self,
+        *,
+        n_tokens_channels: int,
+        channels: int,
+        norm: str,
+        dropout: float,
+        form: str,
+        sub_patch_px: int,
     ) -> None:
         super().__init__()
         widths = [channels * 2**k for k in range(N_STAGES + 1)]
-        _check_decoder(form, n_tokens_channels, widths)
+        _check_decoder(form, n_tokens_channels, widths, sub_patch_px=sub_patch_px)
         self.form = form
+        first = int(math.log2(sub_patch_px // CELL_PX))
         self.down = nn.ModuleList(
             DoubleConv(
-                1 if k == FIRST_STAGE else widths[k - 1],
+                1 if k == first else widths[k - 1],
                 widths[k],
                 norm=norm,
                 dropout=dropout if k == N_STAGES else 0.0,
             )
-            for k in range(FIRST_STAGE, N_STAGES + 1)
+            for k in range(first, N_STAGES + 1)
         )
         self.up, self.rise, self.merge = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for k in reversed(range(N_STAGES)):
-            factor, width = TOKEN_PX // 2**k, widths[k]
+            factor, width = sub_patch_px // 2**k, widths[k]
             n_up = width
             if form == "light":
                 self.rise.append(nn.PixelShuffle(factor))
                 n_up, n_in = width - n_tokens_channels // factor**2, width
             else:
                 self.rise.append(_rise(n_tokens_channels, width, factor=factor, norm=norm))
-                n_in = (3 if form == "wide" and k >= FIRST_STAGE else 2) * width
+                n_in = (3 if form == "wide" and k >= first else 2) * width
             self.up.append(nn.ConvTranspose2d(widths[k + 1], n_up, 2, stride=2))
             self.merge.append(DoubleConv(n_in, width, norm=norm, dropout=dropout))
 
@@ -239,9 +262,9 @@ class Decoder(nn.Module):
         Parameters
         ----------
         unfolded
-            (B, 1, H/2, W/2): the last unit's tokens, each as a square cell.
+            (B, 1, H/2, W/2), or a quarter: the last unit's tokens, each as a square cell.
         tokens
-            (B, n_tokens_channels, H/16, W/16): every second unit's tokens.
+            (B, n_tokens_channels, H/16, W/16), or 32: every second unit's tokens.
         """
         x, skips = unfolded, []
         for index, block in enumerate(self.down):
@@ -266,14 +289,20 @@ def _rise(n_in: int, n_out: int, *, factor: int, norm: str) -> nn.Sequential:
     )
 
 
-def _check_decoder(form: str, n_tokens_channels: int, widths: Sequence[int]) -> None:
+def _check_decoder(
+    form: str, n_tokens_channels: int, widths: Sequence[int], *, sub_patch_px: int
+) -> None:
     if form not in ("wide", "plain", "light"):
         raise ValueError(f"decoder is '{form}'; it may be 'wide', 'plain' or 'light'")
+    n_values = sub_patch_px**2  # of one map at the input's size, in each token
+    coarsest = 2 ** (N_STAGES - 1)
     if form == "light" and (
-        n_tokens_channels % TOKEN_PX**2 or n_tokens_channels >= 4 * widths[N_STAGES - 1]
+        n_tokens_channels % n_values
+        or n_tokens_channels >= n_values // coarsest**2 * widths[N_STAGES - 1]
     ):
         raise ValueError(
             f"the light decoder cannot unfold {n_tokens_channels} channels of tokens into stages "
-            f"of {widths[0]} channels and more; units must be a multiple of 8, and channels "
-            f"above units"
+            f"of {widths[0]} channels and more; units must be a multiple of "
+            f"{n_values // (TOKEN_DIMS // 2)}, and channels above "
+            f"{n_tokens_channels * coarsest // n_values}"
         )
