@@ -20,7 +20,11 @@ from tomolith.app.study import Study
 from tomolith.app.verify import verify_study
 from tomolith.errors import InputError, MismatchError, ReadError, TomolithError
 from tomolith.measure.map_files import read_index
+from tomolith.measure.planned_numbers import check_rules, planned_numbers
+from tomolith.measure.rows import QuantityRow
 from tomolith.measure.series_quantities import SERIES_QUANTITIES
+from tomolith.measure.tables import read_table
+from tomolith.measure.verdict_rules import full_name
 
 SCANS = (0, 6, 12, 18, 24)
 SHARE_SEEN = 0.95 * 0.9  # coulombic efficiency, and what is not too fine for the scan
@@ -170,6 +174,14 @@ def test_every_number_of_the_table_is_explained(table: pd.DataFrame) -> None:
     units = table.groupby("quantity")["unit"].first()
     for one in SERIES_QUANTITIES:
         assert units[one.name] == one.unit
+
+
+def test_every_number_of_the_table_was_foreseen(folder: Path) -> None:
+    rows = read_table(folder / "study/measurements/quantities", QuantityRow)
+    names = dict.fromkeys(full_name(row) for row in rows)
+    recipe = load(folder).recipe
+    numbers = planned_numbers(recipe.measure, recipe.schema_, cycler=True)
+    check_rules([f"{name} < 1" for name in names], numbers)
 
 
 def test_maps_add_up_to_the_thickness(folder: Path, table: pd.DataFrame) -> None:

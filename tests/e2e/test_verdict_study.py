@@ -82,6 +82,20 @@ def test_a_name_that_was_not_measured_is_refused_with_the_nearest(study: Path) -
     assert isinstance(early.exception, RecipeError)
 
 
+def test_mistakes_in_rules_are_found_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    for rule, words in (
+        ("dendrite.volum_um3 < 1", "did you mean 'dendrite.volume_um3'?"),
+        ("dendrite.volume < 1 at cell0-t13", "did you mean 'cell0-t12'?"),
+    ):
+        for command in ("check", "run"):
+            change = f"verdict.rules=['{rule}']"
+            done = tomolith(command, tmp_path / "recipe.yaml", "--set", change)
+            assert isinstance(done.exception, RecipeError)
+            assert words in str(done.exception)
+    assert not (tmp_path / "scans").exists()
+
+
 def test_a_verdict_without_measurements_is_refused(tmp_path: Path) -> None:
     recipe = {key: RECIPE[key] for key in ("name", "classes", "phantom", "verdict")}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))

@@ -277,6 +277,7 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise RecipeError(
             "'verdict' has no measurements to judge", where=path, mend="add 'measure:'"
         )
+    _check_rules(recipe, path)
     _check_ensemble(recipe, path)
     _check_refined_name(recipe, path)
     if not recipe.predict:
@@ -297,6 +298,21 @@ def _check(recipe: Recipe, path: Path) -> None:
             expected=f"the model that is made here, {' or '.join(made)}, or a folder",
             where=path,
         )
+
+
+def _check_rules(recipe: Recipe, path: Path) -> None:
+    """Refuse rules about numbers that the section ``measure`` will not give."""
+    if recipe.verdict is None or recipe.measure is None:
+        return
+    from tomolith.measure.planned_numbers import check_rules, planned_numbers
+
+    numbers = planned_numbers(
+        recipe.measure,
+        recipe.schema_,
+        cycler=recipe.measure.cycler is not None,
+        series=recipe.measure.series != (),
+    )
+    check_rules(recipe.verdict.rules, numbers, where=f"{path}, verdict.rules")
 
 
 def _check_ensemble(recipe: Recipe, path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tomolith.app.steps import STEPS
 from tomolith.app.steps.base import DoneMark, Step, is_done, require_earlier_steps, run_step
+from tomolith.app.steps.verdict import check_scans
 from tomolith.app.study import Study
 from tomolith.store.locks import lock
 
@@ -34,6 +35,8 @@ def run_study(study: Study, *, say: Say, until: str | None = None) -> None:
     """
     with lock(study.private, f"run {study.recipe.name}"):
         study.prepare()
+        if study.recipe.verdict:
+            check_scans(study)
         for name in study.recipe.active_steps:
             _run_if_needed(STEPS[name], study, say)
             if name == until:

@@ -19,10 +19,11 @@ from tomolith.measure.rows import SERIES
 PLATED, REGROWN = ("dendrite", "deposited"), ("redeposited",)
 CLASSES = (*PLATED, "pit", *REGROWN)
 PLACES = ("neither", "only dendrite or deposited", "only redeposited", "both")
+GROWTH_PART = "dendrite or deposited, half cycle ~ redeposited, full cycle"
+BY_CHANCE = "both, expected by chance"
 _HOW = "plan maps of thickness, Dutilleul's modified t-test"
 _CONSTANT = "a plan map is the same everywhere"
 _TOO_FEW = "fewer than four columns are independent"
-_GROWTH_PART = "dendrite or deposited, half cycle ~ redeposited, full cycle"
 
 
 def colocalisation(
@@ -93,7 +94,7 @@ def colocalisation(
     if growth is not None:
         half, full = (maps_by_scan[scan] for scan in growth)
         of = correlate(_spatial(half, PLATED), _spatial(full, REGROWN))
-        found += _rows(of, f"{SERIES}/{_GROWTH_PART}", provenance)
+        found += _rows(of, f"{SERIES}/{GROWTH_PART}", provenance)
         places = growth_map(maps_by_scan)
         found += places.rows(provenance) if places else []
     return found
@@ -150,7 +151,7 @@ class GrowthMap:
         neither, old, new, both = self.shares()
         parts = dict(zip(PLACES, (neither, old, new, both), strict=True))
         how = f"plated Li in '{self.half}' against redeposited Li in '{self.full}'"
-        parts["both, expected by chance"] = (old + both) * (new + both)
+        parts[BY_CHANCE] = (old + both) * (new + both)
         return [
             Measurement("growth_share", share, "1", f"{SERIES}/{part}", None, provenance, how)
             for part, share in parts.items()

@@ -185,7 +185,7 @@ def select(rule: Rule, rows: Sequence[QuantityRow], *, where: str = "") -> list[
         )
     _refuse_unit(rule, wanted, names, full, where)
     raise RecipeError(
-        f"the rule '{rule.text}' names '{rule.name}', which was not measured",
+        f"the rule '{rule.text}' names '{rule.name}', which is not measured",
         where=where,
         mend=_nearest(wanted, names, full),
     )

@@ -6,9 +6,12 @@ from pathlib import Path
 
 from tomolith.app.steps.base import is_done
 from tomolith.app.study import Study
-from tomolith.measure.rows import QuantityRow
+from tomolith.config import did_you_mean
+from tomolith.errors import RecipeError
+from tomolith.measure.rows import SERIES, QuantityRow
 from tomolith.measure.tables import read_table
 from tomolith.measure.verdict import EXIT_CODES, Verdict, judge, read_verdict, write_verdict
+from tomolith.measure.verdict_rules import parse_rule
 
 
 class VerdictStep:
@@ -32,6 +35,7 @@ class VerdictStep:
         from tomolith.app.steps import STEPS
 
         rules = study.recipe.verdict.rules
+        check_scans(study)
         if is_done(STEPS["measure"], study):
             self._judge(study)
         return rules
@@ -45,6 +49,25 @@ class VerdictStep:
     def _judge(self, study: Study) -> Verdict:
         rows = read_table(study.measurements / "quantities", QuantityRow)
         return judge(rows, study.recipe.verdict, where=f"{study.recipe_path}, verdict.rules")
+
+
+def check_scans(study: Study) -> None:
+    """Refuse rules that name a scan which the study does not have.
+
+    Raises
+    ------
+    RecipeError
+        A rule does.
+    """
+    known = (*study.scan_ids(), SERIES)
+    for rule in map(parse_rule, study.recipe.verdict.rules):
+        if rule.at is not None and rule.at not in known:
+            raise RecipeError(
+                f"the rule '{rule.text}' names the scan '{rule.at}'",
+                expected=f"one of {', '.join(known)}",
+                where=f"{study.recipe_path}, verdict.rules",
+                mend=did_you_mean(rule.at, known),
+            )
 
 
 def verdict_path(study: Study) -> Path:
