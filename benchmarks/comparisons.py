@@ -295,7 +295,10 @@ def _cost(outcome: Outcome) -> str:
     header = ["system", "parameters (million)", "GFLOP per patch", "training", "patches seen"]
     if not outcome.extent.is_short:
         header.insert(3, "latency of a patch (ms)")
-    title = "Size and training of the first seed; patches seen say how far a training came"
+    title = (
+        "Size and training of the first seed; patches seen say how far a training came; the time "
+        "of an ensemble is that of its weights alone"
+    )
     return f"**{title}**\n\n" + table(header, rows)
 
 

@@ -77,3 +77,9 @@ class TrainingLog:
             self._events.parent.mkdir(parents=True, exist_ok=True)
             with self._events.open("ab") as file:
                 file.write(content.getvalue())
+
+
+def logged_seconds(folder: Path) -> float:
+    """Return how long the finished training in ``folder`` took, over all starts."""
+    with (folder / "log.csv").open(encoding="utf-8", newline="") as file:
+        return float(list(csv.DictReader(file))[-1]["seconds"])

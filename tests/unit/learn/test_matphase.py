@@ -21,6 +21,7 @@ from tomolith.learn.pixels import draw_pixels
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.train import train
 from tomolith.learn.trainer import Trainer
+from tomolith.learn.training_log import logged_seconds
 
 SCHEMA = PRESETS["cathode-3phase"]
 NET = {"name": "matphase", "channels": 4, "passes": 2, "local_px": 16}
@@ -71,6 +72,11 @@ def test_both_stages_learn_and_leave_one_model(trained):
     names = {path.name for path in trained.folder.iterdir()}
     assert {"model.yaml", "weights.safetensors", "log.csv", "split.json", "ugsm"} <= names
     assert not list(trained.folder.rglob("checkpoint.safetensors"))
+
+
+def test_its_time_is_that_of_both_stages(trained):
+    first, second = (logged_seconds(folder) for folder in (trained.folder / "ugsm", trained.folder))
+    assert trained.seconds >= first + second > max(first, second)
 
 
 def test_the_ugsm_is_a_model_by_itself_and_stays_as_it_was_trained(trained):

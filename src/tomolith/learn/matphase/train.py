@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tomolith.learn.networks.mcd_unet import predictive_entropy
 from tomolith.learn.pixels import PixelTrainer, draw_pixels, loss_at
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.train import TrainingPlan, TrainResult, plan_training, run_training
+from tomolith.learn.training_log import logged_seconds
 from tomolith.learn.weights import load_into
 from tomolith.store.atomic import disk_errors
 
@@ -45,7 +47,8 @@ def train(
 
     Which parts there are is an option of the network, how long they learn stands in
     ``settings.matphase``.  Without the UGSM nothing says which pixels are uncertain, so all of
-    them train from the first step.  Scores, rows, time and ``log.csv`` are those of the last stage.
+    them train from the first step.  Scores, rows and ``log.csv`` are those of the last stage; the
+    time is that of both, also where the first was trained earlier.
     """
     started_s = time.monotonic()
     plan = plan_training(examples, settings, schema)
@@ -54,14 +57,17 @@ def train(
     if network.lcgar is None:
         return run_training(plan, first, folder, started_s=started_s)
     second, trainer = _second_stage(settings), functools.partial(LocalTrainer, ugsm={})
+    first_s = 0.0
     if network.ugsm is not None:
         with disk_errors(folder):  # no older model may look whole while the first stage learns
             (folder / "model.yaml").unlink(missing_ok=True)
         weights = _trained_ugsm(plan, first, folder / "ugsm", started_s=started_s).weights
+        first_s = logged_seconds(folder / "ugsm")
         second = _second_stage(settings, time_frac=1 - settings.matphase.ugsm_time_frac)
         trainer = functools.partial(LocalTrainer, ugsm=weights)
         started_s = time.monotonic()
-    return run_training(plan, second, folder, started_s=started_s, trainer=trainer)
+    result = run_training(plan, second, folder, started_s=started_s, trainer=trainer)
+    return replace(result, seconds=first_s + result.seconds)
 
 
 def _first_stage(settings: TrainSettings) -> TrainSettings:
