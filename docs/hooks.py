@@ -6,6 +6,7 @@ A line of a page that holds only one of these is replaced:
 ``{{ components package.module:REGISTRY }}`` a table of what is registered, with options
 ``{{ quantities }}``                         a table of the quantities, with formula and source
 ``{{ series_quantities }}``                  the same of those that a series, maps or a cycler give
+``{{ no_intervals }}``                       why quantities have no interval, or may have none
 ``{{ help COMMAND }}``                       what ``tomolith COMMAND --help`` prints
 ``{{ errors }}``                             a table of the exception classes
 """
@@ -46,6 +47,7 @@ def fill(markdown: str) -> str:
         "components": components,
         "quantities": quantities,
         "series_quantities": series_quantities,
+        "no_intervals": no_intervals,
         "help": help_,
         "errors": errors,
     }
@@ -107,6 +109,18 @@ def series_quantities(_: str) -> str:
         texts = (one.summary, one.formula, one.source)
         rows.append(f"| `{one.name}` | {one.unit} | " + " | ".join(map(_cell, texts)) + " |")
     return "\n".join(rows)
+
+
+def no_intervals(_: str) -> str:
+    """Return a table of why quantities have no interval, each reason once."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in _load("tomolith.measure.intervals.reasons:reasons")().items():
+        if why:
+            by_reason.setdefault(why, []).append(f"`{name}`")
+    rows = ["| numbers | why there is none |", "|---|---|"]
+    return "\n".join(
+        [*rows, *(f"| {', '.join(n)} | {_cell(why)} |" for why, n in by_reason.items())]
+    )
 
 
 def help_(command: str) -> str:

@@ -53,9 +53,9 @@ def listing(kind: str) -> Iterator[str]:
 def _components(registry: Registry) -> Iterator[str]:
     for name in registry.names():
         yield f"{name:<22} {registry.summary(name)}"
-        for said in ("formula", "source"):
+        for said in ("formula", "source", "no_interval"):
             if text := getattr(registry.load(name), said, ""):
-                yield f"    {said + ':':<18} {text}"
+                yield f"    {said.replace('_', ' ') + ':':<18} {text}"
         if not inspect.isclass(registry.load(name)) and not callable(registry.load(name)):
             continue
         for option, parameter in registry.options(name).items():
@@ -73,3 +73,4 @@ def _of_series() -> Iterator[str]:
         yield f"{one.name:<22} {one.summary}"
         yield f"    {'formula:':<18} {one.formula}"
         yield f"    {'source:':<18} {one.source}"
+        yield f"    {'no interval:':<18} {one.no_interval}"

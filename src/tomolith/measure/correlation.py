@@ -175,7 +175,9 @@ def correlate(a: SpatialMap, b: SpatialMap) -> Correlation | None:
     )
 
 
-_METHOD = "Fisher z with {n:.0f} independent columns (Dutilleul 1993)"
+_METHOD = (
+    "Fisher z with {n:.0f} independent columns (Dutilleul 1993); errors of the labels are not in it"
+)
 
 
 def _n_effective(a: SpatialMap, b: SpatialMap) -> float:

@@ -13,11 +13,14 @@ import numpy.typing as npt
 
 from tomolith.core import Box
 from tomolith.errors import ReadError
+from tomolith.measure.quantities.dendrite_pieces import DENDRITE
 from tomolith.store.atomic import write_text
 
 Bytes = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
 FULL = 255  # a stored probability of 1
+FEWEST = 9
+"""Pixels of the smallest thing that counts: a side of a cube of three voxels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ class HeldOutSlice:
         where there are none.
     doubt
         Per class the sum of p (255 - p) of its stored probabilities p; empty where there are none.
+    reach
+        How far dendrites reach, along y and along x: where they begin and end in the truth, and
+        where in the prediction, see :func:`reach_of`. -1 where there are none; empty without such
+        a class.
     """
 
     scan: str
@@ -42,6 +49,7 @@ class HeldOutSlice:
     counts: tuple[tuple[int, ...], ...]
     expected: tuple[int, ...] = ()
     doubt: tuple[int, ...] = ()
+    reach: tuple[tuple[int, int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +81,14 @@ class SliceTally:
     >>> truth, prediction = np.array([[[0, 1, 2]]], np.uint8), np.array([[[0, 0, 1]]], np.uint8)
     >>> tally.update("scan-0", Box((4, 0, 0), (5, 1, 3)), truth, prediction)
     >>> tally.record("unet", "test").slices[0]
-    HeldOutSlice(scan='scan-0', z=4, counts=((1, 0), (1, 0)), expected=(), doubt=())
+    HeldOutSlice(scan='scan-0', z=4, counts=((1, 0), (1, 0)), expected=(), doubt=(), reach=())
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(names)
         self._counts: dict[tuple[str, int], Counts] = {}
         self._shares: dict[tuple[str, int], Counts] = {}
+        self._profiles: dict[tuple[str, int], list[Counts]] = {}
 
     def update(
         self, scan: str, box: Box, truth: Bytes, prediction: Bytes, shares: Bytes | None = None
@@ -105,6 +114,21 @@ class SliceTally:
                 p = shares[:, i][:, known].astype(np.int64)
                 sums = np.stack([p.sum(axis=1), (p * (FULL - p)).sum(axis=1)])
                 self._shares[scan, z] = self._shares.get((scan, z), 0) + sums
+            if DENDRITE in self._names:
+                value = self._names.index(DENDRITE)
+                marked = [(m[i] == value) & known for m in (truth, prediction)]
+                self._add_profiles((scan, z), box, marked)
+
+    def _add_profiles(
+        self, place: tuple[str, int], box: Box, marked: Sequence[npt.NDArray[np.bool_]]
+    ) -> None:
+        """Add what stands in each row and in each column of a slice, in truth and prediction."""
+        old = self._profiles.get(place)
+        self._profiles[place] = [
+            _added(old[2 * axis + i] if old else None, start, mask.sum(axis=1 - axis))
+            for axis, start in enumerate(box.start_zyx[1:])
+            for i, mask in enumerate(marked)
+        ]
 
     def record(self, system: str, subset: str) -> HeldOut:
         """Return what was counted."""
@@ -112,9 +136,39 @@ class SliceTally:
         for scan, z in sorted(self._counts):
             rows = tuple(tuple(int(n) for n in row) for row in self._counts[scan, z])
             found = self._shares.get((scan, z))
-            sums = ((), ()) if found is None else tuple(tuple(map(int, row)) for row in found)
-            slices.append(HeldOutSlice(scan, z, rows, *sums))
+            expected, doubt = ((), ()) if found is None else (tuple(map(int, r)) for r in found)
+            p = self._profiles.get((scan, z), [])
+            reach = tuple(
+                (*reach_of(a), *reach_of(b)) for a, b in zip(p[::2], p[1::2], strict=True)
+            )
+            slices.append(HeldOutSlice(scan, z, rows, expected, doubt, reach))
         return HeldOut(system, subset, self._names, tuple(slices))
+
+
+def _added(profile: Counts | None, start: int, part: Counts) -> Counts:
+    stop = start + len(part)
+    length = max(stop, 0 if profile is None else len(profile))
+    found = np.zeros(length, np.int64)
+    if profile is not None:
+        found[: len(profile)] = profile
+    found[start:stop] += part
+    return found
+
+
+def reach_of(profile: Counts) -> tuple[int, int]:
+    """Return where a class begins and ends, but for its outermost pixels; -1, -1 for nothing.
+
+    Beyond either end lie less than :data:`FEWEST` pixels: single ones are noise.
+
+    Examples
+    --------
+    >>> reach_of(np.array([0, 1, 0, 9, 9, 0, 4]))
+    (3, 5)
+    """
+    if profile.sum() < FEWEST:
+        return -1, -1
+    start, stop = (int(np.argmax(np.cumsum(p) >= FEWEST)) for p in (profile, profile[::-1]))
+    return start, len(profile) - stop
 
 
 def write_held_out(records: Sequence[HeldOut], path: Path) -> None:
@@ -138,7 +192,7 @@ def write_held_out(records: Sequence[HeldOut], path: Path) -> None:
     for r in records:
         head = {"system": r.system, "subset": r.subset, "classes": r.classes}
         lines = ",\n".join(
-            json.dumps([s.scan, s.z, s.counts, s.expected, s.doubt]) for s in r.slices
+            json.dumps([s.scan, s.z, s.counts, s.expected, s.doubt, s.reach]) for s in r.slices
         )
         parts.append(f'{json.dumps(head)[:-1]}, "slices": [\n{lines}\n]}}')
     write_text(path, "[" + ",\n".join(parts) + "]\n")
@@ -170,8 +224,9 @@ def _record(entry: dict[str, Any]) -> HeldOut:
             tuple(tuple(int(n) for n in row) for row in counts),
             tuple(int(n) for n in expected),
             tuple(int(n) for n in doubt),
+            tuple((int(a), int(b), int(c), int(d)) for reach in later for a, b, c, d in reach),
         )
-        for scan, z, counts, expected, doubt in entry["slices"]
+        for scan, z, counts, expected, doubt, *later in entry["slices"]
     )
     return HeldOut(
         str(entry["system"]), str(entry["subset"]), tuple(map(str, entry["classes"])), slices

@@ -247,7 +247,9 @@ def measure_scan(
         "measure", inputs=(region,) if region else (), settings_hash=settings.identity()
     )
     numbers = [
-        Measurement(name, v.value, q.unit, f"{region}/{v.class_name}", None, provenance, v.method)
+        Measurement(
+            name, v.value, q.unit, f"{region}/{v.class_name}", v.interval, provenance, v.method
+        )
         for name, q in zip((c.name for c in (*components, *unasked)), found.quantities, strict=True)
         for v in _finish(q, grid)
     ]

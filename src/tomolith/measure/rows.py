@@ -60,7 +60,8 @@ class QuantityRow:
     low, high
         The 95 % interval; ``None`` where none was estimated.
     method
-        How it was found, or why it could not be; after ``95 %:`` what the interval means.
+        How it was found, or why it could not be; after ``95 %:`` what the interval means, after
+        ``no interval:`` why there is none.
     provenance
         Step, version and hash of the settings.
     """

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tomolith.core import Measurement, Provenance
+from tomolith.core import Interval, Measurement, Provenance
 from tomolith.measure.colocalisation import PLATED, REGROWN, GrowthMap, colocalisation, growth_map
 from tomolith.measure.electrochemistry import (
     Analysed,
@@ -14,6 +14,7 @@ from tomolith.measure.electrochemistry import (
     CycledCell,
     close_inventory,
 )
+from tomolith.measure.intervals.propagate import clipped
 from tomolith.measure.left_li import full_cycles, li_left
 from tomolith.measure.persistence import persistence
 from tomolith.measure.plan_maps import PlanMaps
@@ -76,7 +77,10 @@ def series_numbers(
     if len(scans) > 1:
         found += series_changes(measurements, scans, provenance=provenance)
     if cell is not None:
-        analysed = {s: _analysed(plans[s]) if s in plans else Analysed(0.0) for s in scans}
+        coverage = {m.region: m for m in measurements if m.name == "plan_coverage"}
+        analysed = {
+            s: _analysed(plans[s], s, coverage) if s in plans else Analysed(0.0) for s in scans
+        }
         numbers = close_inventory(cell, [*measurements, *found], analysed, provenance=provenance)
         found += numbers.measurements
     if len(scans) > 1:
@@ -132,5 +136,34 @@ def _backgrounds(plans: Mapping[str, PlanMaps]) -> tuple[str, ...]:
     return tuple(c.name for c in classes if c.role == "background")
 
 
-def _analysed(plan: PlanMaps) -> Analysed:
-    return Analysed(plan.analysed_area_um2, plan.covered_frac(PLATED), plan.covered_frac(REGROWN))
+def _analysed(plan: PlanMaps, scan: str, coverage: Mapping[str, Measurement]) -> Analysed:
+    def interval(names: Sequence[str]) -> Interval | None:
+        parts = [coverage.get(f"{scan}/{n}") for n in names if n in plan.schema.names]
+        return _covered(plan.covered_frac(names), parts)
+
+    return Analysed(
+        plan.analysed_area_um2,
+        plan.covered_frac(PLATED),
+        plan.covered_frac(REGROWN),
+        interval(PLATED),
+        interval(REGROWN),
+    )
+
+
+def _covered(frac: float | None, parts: Sequence[Measurement | None]) -> Interval | None:
+    """Return the interval of a joint coverage: the classes may be wrong together.
+
+    ``None`` where the coverage of a class was not measured or has none.
+    """
+    found = [part for part in parts if part is None or part.value]
+    if frac is None or not found:
+        return None
+    low, high, methods = frac, frac, []
+    for part in found:
+        if part is None or part.value is None or part.interval is None:
+            return None
+        low += min(part.interval.low - part.value, 0.0)
+        high += max(part.interval.high - part.value, 0.0)
+        methods.append(part.interval.method)
+    words = "; ".join(dict.fromkeys(methods))
+    return clipped(Interval(low, high, words), 0.0, 1.0)

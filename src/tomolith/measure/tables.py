@@ -15,6 +15,7 @@ from tomolith.errors import InputError, ReadError
 from tomolith.measure.confusion import ConfusionRecord
 from tomolith.measure.evaluate import Scores
 from tomolith.measure.held_out import write_held_out
+from tomolith.measure.intervals.reasons import reasons, why_no_interval
 from tomolith.measure.reliability import ReliabilityRecord
 from tomolith.measure.rows import CompareRow, QuantityRow, ScoreRow
 from tomolith.store.atomic import disk_errors, write_bytes, write_text
@@ -92,7 +93,7 @@ def measurement_rows(measurements: Sequence[Measurement], *, labels: str) -> lis
     >>> rows[0].scan, rows[0].class_name, rows[0].method
     ('scan-0', 'pore', 'not given: voxel size unknown, or 2-D sections')
     """
-    rows = []
+    rows, known = [], reasons()
     for m in measurements:
         scan, _, class_name = m.region.rpartition("/")
         made, interval = m.provenance, m.interval
@@ -106,7 +107,7 @@ def measurement_rows(measurements: Sequence[Measurement], *, labels: str) -> lis
                 unit=m.unit,
                 low=None if interval is None else float(interval.low),
                 high=None if interval is None else float(interval.high),
-                method=_method(m),
+                method=_method(m, why_no_interval(m, known)),
                 provenance=f"{made.step} {made.settings_hash} tomolith {made.code_version}".strip(),
             )
         )
@@ -163,9 +164,10 @@ def _confusion(entry: dict[str, Any]) -> ConfusionRecord:
     )
 
 
-def _method(m: Measurement) -> str:
+def _method(m: Measurement, why_no_interval: str) -> str:
     if m.value is not None:
-        meaning = f"; 95 %: {m.interval.method}" if m.interval else ""
+        meaning = f"; no interval: {why_no_interval}" if why_no_interval else ""
+        meaning = f"; 95 %: {m.interval.method}" if m.interval else meaning
         return (m.method or "counted voxels") + meaning
     if m.method:
         return f"not given: {m.method}"

@@ -10,7 +10,7 @@ import pytest
 from tomolith.core import PRESETS, Box, Grid, LabelMap, Volume
 from tomolith.errors import ReadError
 from tomolith.measure.evaluate import EvaluateSettings, Pair, evaluate
-from tomolith.measure.held_out import read_held_out, write_held_out
+from tomolith.measure.held_out import HeldOut, HeldOutSlice, read_held_out, write_held_out
 from tomolith.measure.tables import write_scores
 
 SCHEMA = PRESETS["li-binary"]
@@ -43,6 +43,18 @@ def test_evaluate_leaves_the_counts_of_every_slice(tmp_path: Path) -> None:
     assert found.doubt == tuple((p * (255 - p)).sum(axis=1))
     total = np.sum([s.counts for s in record.slices], axis=0)
     assert total.tolist() == [list(row) for row in scores.confusions[0].counts]
+
+
+def test_reach_comes_back_and_may_be_lacking(tmp_path: Path) -> None:
+    path, reach = tmp_path / "held_out.json", ((1, 5, 2, 6), (-1, -1, -1, -1))
+    slices = (HeldOutSlice("a", 3, ((1, 0), (0, 2)), reach=reach),)
+    record = HeldOut("net", "test", ("background", "dendrite"), slices)
+    write_held_out([record], path)
+    assert read_held_out(path) == (record,)
+    older = path.read_text().replace(", [[1, 5, 2, 6], [-1, -1, -1, -1]]]", "]")
+    path.write_text(older)  # as versions without it wrote it
+    (found,) = read_held_out(path)
+    assert found.slices == (HeldOutSlice("a", 3, ((1, 0), (0, 2))),)
 
 
 def test_damaged_counts_are_refused(tmp_path: Path) -> None:

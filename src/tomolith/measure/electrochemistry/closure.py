@@ -35,11 +35,15 @@ class Analysed:
     plated_frac, redeposited_frac
         Share of it that Li plated on charge (dendrites and deposit), or on discharge
         (redeposited), covers; ``None`` where the classes are lacking.
+    plated_interval, redeposited_interval
+        Of these shares.
     """
 
     area_um2: float
     plated_frac: float | None = None
     redeposited_frac: float | None = None
+    plated_interval: Interval | None = None
+    redeposited_interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +246,25 @@ def _density_row(
         return Measurement(name, None, unit, region, None, made, "no current has flowed yet")
     pulse = cell.steps.pulses[scan.after_pulse - 1]
     what = "dendrites and deposit" if pulse.direction > 0 else "redeposited Li"
-    covered = analysed.plated_frac if pulse.direction > 0 else analysed.redeposited_frac
+    covered, interval = analysed.plated_frac, analysed.plated_interval
+    if pulse.direction < 0:
+        covered, interval = analysed.redeposited_frac, analysed.redeposited_interval
     if not covered:
         return Measurement(name, None, unit, region, None, made, f"no {what} in the scan")
-    density = local_current_density_ma_cm2(
-        abs(pulse.current_ma), electrode_area_cm2=cell.electrode_area_cm2, covered_frac=covered
-    )
+
+    def density(covered_frac: float) -> float:
+        return local_current_density_ma_cm2(
+            abs(pulse.current_ma),
+            electrode_area_cm2=cell.electrode_area_cm2,
+            covered_frac=covered_frac,
+        )
+
+    ends = None
+    if interval is not None and interval.low > 0:
+        words = f"covered area: {interval.method}"
+        ends = Interval(density(interval.high), density(interval.low), words)
     method = f"current of pulse {pulse.number} over the area that {what} cover"
-    return Measurement(name, density, unit, region, None, made, method)
+    return Measurement(name, density(covered), unit, region, ends, made, method)
 
 
 def _ratio_row(ratio: SideRatio, made: Provenance) -> Measurement:

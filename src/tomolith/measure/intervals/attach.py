@@ -10,9 +10,11 @@ import numpy as np
 from tomolith.core import Interval, Measurement
 from tomolith.measure.held_out import HeldOut
 from tomolith.measure.intervals.combination import Strata
+from tomolith.measure.intervals.members import spread_of_members
 from tomolith.measure.intervals.rules import Scan as KnownScan
 from tomolith.measure.intervals.rules import interval_of
 from tomolith.measure.intervals.sources import find_sources
+from tomolith.measure.intervals.tips import find_tips
 from tomolith.measure.quantify import MeasureSettings, measure
 from tomolith.measure.quantities.dead_li import MIN_VOXELS
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
@@ -33,7 +35,7 @@ def attach_intervals(
     held_out: HeldOut | None = None,
     also: Sequence[Measurement] = (),
 ) -> list[Measurement]:
-    """Return the numbers of one scan with their 95 % intervals, where a rule gives one.
+    """Return the numbers of one scan with their 95 % intervals, where there is one.
 
     Parameters
     ----------
@@ -90,8 +92,13 @@ def attach_intervals(
         values,
         None if size is None or "boundary" not in wanted.sources else size[axis],
         _smallest_piece(settings) * (scan.grid.voxel_volume_um3 if size else 0.0),
+        find_tips(
+            held_out if "confusion" in wanted.sources else None,
+            axis=axis,
+            plating_high=settings.plating_side == "high",
+        ),
     )
-    return [_with_interval(m, known) for m in found]
+    return spread_of_members([_with_interval(m, known) for m in found], scan, settings)
 
 
 def class_intervals(found: Iterable[Measurement]) -> Mapping[str, Interval]:
@@ -118,11 +125,11 @@ def _missing(found: Sequence[Measurement], scan: Scan, labels_name: str) -> list
 
 
 def _with_interval(m: Measurement, known: KnownScan) -> Measurement:
-    if m.value is None or m.interval is not None:
-        return m
-    interval = interval_of(m.name, m.region.rpartition("/")[2], known)
-    if interval is None or (m.value == 0 and interval.half_width == 0):
-        return m  # where nothing was found there is no border to shift: nothing is known
+    interval = m.interval if known.voxel_um is not None else None
+    if m.value is not None and m.interval is None:
+        interval = interval_of(m.name, m.region.rpartition("/")[2], known)
+    if interval is not None and m.value == 0 and interval.half_width == 0:
+        interval = None  # where nothing was found there is no border to shift: nothing is known
     return replace(m, interval=interval)
 
 

@@ -1,35 +1,44 @@
 """How each measured number inherits the intervals of the class volumes.
 
-Numbers that no rule knows (roughness, branching, correlation, ...) get none.
+Numbers that no rule knows get none; their quantity says why (``no_interval``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tomolith.core import Interval
 from tomolith.measure.intervals.combination import Strata
 from tomolith.measure.intervals.combine import Source, combine
 from tomolith.measure.intervals.propagate import clipped, part_of
+from tomolith.measure.intervals.tips import Tips
 from tomolith.measure.quantities.dead_li import TOO_SMALL
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.measure.quantities.sides import ALL_LI, GROWN, electrode_part
 
-_OF_CLASS = ("voxel_count", "volume", "share", "effective_thickness", "li_volume")
-_BY_SIDE = ("voxel_count_by_side", "volume_by_side", "share_by_side")
-_OF_ONE_FACE = ("position",)
-_OF_TWO_FACES = (
-    "gap",
-    "cell_thickness",
-    "local_thickness",
-    "dendrite_height",
-    "smallest_gap",
-    "void_depth",
+_ACROSS_TILT = "thickness_across_tilt"
+_OF_CLASS = (
+    "voxel_count",
+    "volume",
+    "share",
+    "effective_thickness",
+    _ACROSS_TILT,
+    "li_volume",
 )
+_BY_SIDE = ("voxel_count_by_side", "volume_by_side", "share_by_side")
+_OF_TWO_FACES = ("gap", "cell_thickness", "local_thickness", "void_depth")
+_OF_TIPS = ("dendrite_height", "smallest_gap")
 _ELECTRODES = (electrode_part(STRIPPING), electrode_part(PLATING))
+_FACES = "faces of voxels have 1 to sqrt(3) times the area of the smooth border"
 _BORDER = "half-voxel boundary shift of each face"
+FACE_OWN_SHARE = 1 / 3
+"""How much of the shift of two faces a scan has by itself, of the voxel that it may be.
+
+Of two scans of one simulated cell, as a small network segments them, the gap lay apart by 0.24
+voxel and the thickness of the cell by 0.13 (rms of 20 cells).
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +57,8 @@ class Scan:
         Voxel size across the cell; ``None`` where it is unknown.
     smallest_piece_um3
         Below this, resolution cannot tell whether a piece is dead.
+    tips
+        What held-out slices tell of the tips of dendrites.
     """
 
     strata: Strata
@@ -55,6 +66,7 @@ class Scan:
     values: Mapping[tuple[str, str], float]
     voxel_um: float | None = None
     smallest_piece_um3: float = 0.0
+    tips: Tips = field(default_factory=Tips)
 
     def value(self, quantity: str, part: str) -> float:
         """Return a measured number, 0 where there is none."""
@@ -84,11 +96,13 @@ def interval_of(quantity: str, part: str, scan: Scan) -> Interval | None:
     ...             {("voxel_count", "pit"): 10.0, ("volume", "pit"): 20.0})
     >>> interval_of("volume", "pit", scan)
     Interval(low=14.0, high=26.0, method='half-voxel boundary shift')
-    >>> interval_of("roughness", "pit", scan) is None
+    >>> interval_of("dendrite_number", "dendrite", scan) is None
     True
     """
     if quantity in _OF_CLASS:
         found = _of_class(quantity, part, scan)
+        if found and quantity == _ACROSS_TILT:
+            return replace(found, method=f"{found.method}; the tilt as found")
         return clipped(found, 0.0, 100.0) if found and quantity == "share" else found
     if quantity in _BY_SIDE:
         name, _, side = part.partition(", ")
@@ -100,6 +114,9 @@ def interval_of(quantity: str, part: str, scan: Scan) -> Interval | None:
         return found and clipped(found, 0.0, 1.0)
     if quantity in ("pit_filling", "unfilled_pits"):
         return _pits(quantity, scan)
+    if quantity == "boundary_volume":
+        value = scan.value(quantity, part)
+        return Interval(value / math.sqrt(3), value, _FACES) if scan.sources else None
     return _of_length(quantity, part, scan)
 
 
@@ -175,12 +192,17 @@ def _of_length(quantity: str, part: str, scan: Scan) -> Interval | None:
     """Of a length: each face it ends at may lie half a voxel further."""
     if scan.voxel_um is None or not scan.sources:
         return None
-    value = scan.value(quantity, part)
-    if quantity in _OF_ONE_FACE:
-        return Interval(value - scan.voxel_um / 2, value + scan.voxel_um / 2, _BORDER)
+    value, one = scan.value(quantity, part), scan.voxel_um
+    if quantity == "position":
+        return Interval(value - one / 2, value + one / 2, _BORDER)
+    if quantity == "roughness":  # a root mean square moves by no more than that of what is added
+        return clipped(Interval(value - one / 2, value + one / 2, _BORDER), 0.0)
     if quantity in _OF_TWO_FACES:
-        found = Interval(value - scan.voxel_um, value + scan.voxel_um, _BORDER)
-        return clipped(found, 0.0)
+        shared = {_BORDER: (one * math.sqrt(1 - FACE_OWN_SHARE**2),)}
+        return clipped(Interval(value - one, value + one, _BORDER, shared), 0.0)
+    if quantity in _OF_TIPS:
+        half = math.hypot(one, (scan.tips.half_vox or 0.0) * one)
+        return clipped(Interval(value - half, value + half, _of_tips(scan)), 0.0)
     if quantity == "penetration_frac":
         return _penetration(value, scan)
     return None
@@ -190,5 +212,10 @@ def _penetration(value: float, scan: Scan) -> Interval | None:
     gap = scan.value("gap", "electrodes")
     if not gap or scan.voxel_um is None:
         return None
-    half = scan.voxel_um / gap * math.hypot(1.0, value)  # of the height, and of the gap
-    return clipped(Interval(value - half, value + half, _BORDER), 0.0, 1.0)
+    missed, own = scan.tips.half_vox or 0.0, math.hypot(1.0, value)  # of the height, and of the gap
+    half = scan.voxel_um / gap * math.hypot(missed, own)
+    return clipped(Interval(value - half, value + half, _of_tips(scan)), 0.0, 1.0)
+
+
+def _of_tips(scan: Scan) -> str:
+    return f"{_BORDER}; {scan.tips.words}"

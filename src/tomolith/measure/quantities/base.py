@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tomolith.core import Box, ClassSchema, Grid
+from tomolith.core import Box, ClassSchema, Grid, Interval
 from tomolith.measure.quantities.frame import Frame
 
 Counts = npt.NDArray[np.int64]
@@ -49,11 +49,14 @@ class ClassValue:
     """The number found for one class, or for a part of the cell; ``None`` where there is none.
 
     ``method`` says in words how it was found or why not; empty where voxels were counted.
+    ``interval`` holds what the number would be if faces lay up to half a voxel elsewhere, where
+    only the quantity can tell.
     """
 
     class_name: str
     value: float | int | None
     method: str = field(default="", compare=False, repr=False)
+    interval: Interval | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +109,9 @@ class Quantity(ABC):
 
     halo_zyx: ClassVar[tuple[int, int, int]] = (0, 0, 0)
     """Voxels needed around the core on each side."""
+
+    no_interval: ClassVar[str] = ""
+    """Why its numbers have no 95 % interval; empty where a rule gives one."""
 
     def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
         self.schema = schema

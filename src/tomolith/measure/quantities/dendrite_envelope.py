@@ -6,7 +6,7 @@ import numpy as np
 
 from tomolith.core import Grid
 from tomolith.measure.quantities.base import ClassValue
-from tomolith.measure.quantities.dendrite_pieces import DENDRITE, DendriteColumnsQuantity
+from tomolith.measure.quantities.dendrite_pieces import DENDRITE, NO_RULE, DendriteColumnsQuantity
 
 
 class EnvelopePorosity(DendriteColumnsQuantity):
@@ -36,6 +36,7 @@ class EnvelopePorosity(DendriteColumnsQuantity):
     unit = "1"
     formula = "1 - N / voxels from the lowest to the highest of each column"
     source = "defined here; columns instead of a hull, so that it adds up block by block"
+    no_interval = NO_RULE
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the porosity; ``None`` where there is no dendrite."""

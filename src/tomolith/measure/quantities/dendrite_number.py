@@ -6,7 +6,7 @@ import numpy as np
 
 from tomolith.core import Grid
 from tomolith.measure.quantities.base import ClassValue
-from tomolith.measure.quantities.dendrite_pieces import DENDRITE, DendriteQuantity
+from tomolith.measure.quantities.dendrite_pieces import DENDRITE, NO_RULE, DendriteQuantity
 
 
 class DendriteNumber(DendriteQuantity):
@@ -33,6 +33,7 @@ class DendriteNumber(DendriteQuantity):
 
     unit = "1"
     formula = "pieces of dendrite (26 neighbours) of at least min_voxels voxels"
+    no_interval = NO_RULE
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the number."""
@@ -61,6 +62,7 @@ class DendriteVolume(DendriteQuantity):
 
     unit = "um3"
     formula = "N of each piece · voxel volume"
+    no_interval = NO_RULE
     is_physical = True
 
     @property

@@ -23,6 +23,10 @@ from tomolith.measure.quantities.frame import Frame, PlanKey
 
 DENDRITE = "dendrite"
 MIN_VOXELS = 27  # a cube of three voxels
+NO_RULE = (
+    "single voxels join dendrites or part them, which neither borders nor confusion tell; label "
+    "maps of other trainings would ('measure.uncertainty.ensemble')"
+)
 NOWHERE = np.iinfo(np.int32).min
 Ends = npt.NDArray[np.int32]
 

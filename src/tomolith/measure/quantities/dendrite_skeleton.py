@@ -19,6 +19,7 @@ from tomolith.measure.quantities.base import ClassValue, Region
 from tomolith.measure.quantities.dendrite_pieces import (
     DENDRITE,
     MIN_VOXELS,
+    NO_RULE,
     DendriteQuantity,
     dendrite_block,
 )
@@ -119,6 +120,7 @@ class _SkeletonQuantity(DendriteQuantity):
     """
 
     source = _SOURCE
+    no_interval = NO_RULE
 
     def __init__(
         self,

@@ -7,11 +7,13 @@ from abc import abstractmethod
 
 import numpy as np
 
-from tomolith.core import Grid
+from tomolith.core import Grid, Interval
 from tomolith.measure.quantities.base import ClassValue, QuantityMap
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.measure.quantities.sides import electrode_part
 from tomolith.measure.quantities.surfaces import Heights, SurfaceQuantity, Surfaces, mean
+
+_WORST = "half-voxel boundary shift of each column's face, as the plane tilts most"
 
 
 def side_maps(name: str, unit: str, by_side: dict[str, Heights]) -> tuple[QuantityMap, ...]:
@@ -34,11 +36,19 @@ class _OfElectrodes(SurfaceQuantity):
     def of_side(self, surfaces: Surfaces, side: str) -> float | None:
         """Return the number of one electrode; ``None`` where it is not seen."""
 
+    def interval_of_side(self, surfaces: Surfaces, side: str) -> Interval | None:
+        """Return the interval of that number, where it is not given by a rule."""
+        return None
+
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the numbers; ``InputError`` where the voxel size is unknown."""
         surfaces = self.surfaces(grid)
         return tuple(
-            ClassValue(part, self.of_side(surfaces, side))
+            ClassValue(
+                part,
+                self.of_side(surfaces, side),
+                interval=self.interval_of_side(surfaces, side),
+            )
             for part, side in zip(self.parts, (STRIPPING, PLATING), strict=True)
         )
 
@@ -97,6 +107,15 @@ class Tilt(_OfElectrodes):
         """Return the angle."""
         plane = surfaces.fit(side)
         return None if plane is None else math.degrees(math.acos(plane.cos_tilt))
+
+    def interval_of_side(self, surfaces: Surfaces, side: str) -> Interval | None:
+        """Return between which angles the face may lie, half a voxel off in each column."""
+        plane = surfaces.fit(side)
+        if plane is None:
+            return None
+        slope, doubt = math.hypot(plane.a, plane.b), surfaces.slope_doubt(side)
+        low, high = (math.degrees(math.atan(s)) for s in (max(slope - doubt, 0.0), slope + doubt))
+        return Interval(low, high, _WORST)
 
 
 class LocalThickness(_OfElectrodes):

@@ -74,6 +74,21 @@ class Surfaces:
             self._fits[side] = _plane_through(self.inner[side], sizes)
         return self._fits[side]
 
+    def slope_doubt(self, side: str) -> float:
+        """Return how much the slope of an inner face's plane may be wrong, at most.
+
+        As if each column's face lay half a voxel elsewhere, and all of them so that the plane tilts
+        the most. Only where there is a plane.
+        """
+        sizes = self.frame.plan_sizes_um(self.grid, "a surface")
+        known = np.isfinite(self.inner[side])
+        (u, of_u), (v, of_v) = (_about_middle(known, axis, size) for axis, size in enumerate(sizes))
+        uv = float(u @ (known @ v))
+        squares = [[float(u**2 @ of_u), uv], [uv, float(v**2 @ of_v)]]
+        moments = [float(np.abs(u) @ of_u), float(np.abs(v) @ of_v)]
+        size = self.frame.column_um(self.grid, "a surface")
+        return float(np.linalg.norm(np.abs(np.linalg.pinv(squares)) @ moments)) * size / 2
+
     def roughness_um(self, side: str) -> float | None:
         """Return the root mean square of an inner face's height about its plane."""
         plane = self.fit(side)
@@ -113,18 +128,24 @@ def _plane_through(heights: Heights, sizes_um: tuple[float, float]) -> Plane | N
     n = int(np.count_nonzero(known))
     if n < 3:
         return None
-    at = [np.arange(length) * size for length, size in zip(heights.shape, sizes_um, strict=True)]
-    counts = [np.count_nonzero(known, axis=axis) for axis in (1, 0)]
-    middle = [float(x @ k) / n for x, k in zip(at, counts, strict=True)]
-    u, v = (x - m for x, m in zip(at, middle, strict=True))
+    (u, of_u), (v, of_v) = (_about_middle(known, axis, size) for axis, size in enumerate(sizes_um))
     rest = np.where(known, heights, 0.0)
     mean_height = float(rest.sum()) / n
     rest[known] -= mean_height
     uv = float(u @ (known @ v))
-    squares = [[float(u**2 @ counts[0]), uv], [uv, float(v**2 @ counts[1])]]
+    squares = [[float(u**2 @ of_u), uv], [uv, float(v**2 @ of_v)]]
     slopes = [float(u @ rest.sum(axis=1)), float(v @ rest.sum(axis=0))]
     a, b = (float(t) for t in np.linalg.lstsq(squares, slopes, rcond=None)[0])
-    return Plane(mean_height - a * middle[0] - b * middle[1], a, b)
+    return Plane(mean_height + a * float(u[0]) + b * float(v[0]), a, b)
+
+
+def _about_middle(
+    known: npt.NDArray[np.bool_], axis: int, size_um: float
+) -> tuple[Heights, npt.NDArray[np.int64]]:
+    """Return where each row lies from the middle of what is known, and how much it knows."""
+    counts: npt.NDArray[np.int64] = np.count_nonzero(known, axis=1 - axis)
+    at: Heights = np.arange(known.shape[axis], dtype=np.float64) * size_um
+    return at - float(at @ counts) / int(counts.sum()), counts
 
 
 class SurfaceQuantity(Quantity):

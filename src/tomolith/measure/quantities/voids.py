@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from tomolith.core import ClassSchema, Grid
+from tomolith.core import ClassSchema, Grid, Interval
 from tomolith.measure.quantities.base import ClassValue, Quantity, QuantityMap, Region
 from tomolith.measure.quantities.changes import Changes, changes, summed
 from tomolith.measure.quantities.columns import AnalysedColumns, assemble
@@ -18,6 +18,7 @@ from tomolith.measure.quantities.frame import Frame, PlanKey
 Flags = npt.NDArray[np.bool_]
 Depths = npt.NDArray[np.int32]
 _SOURCE = "void map of Huang et al., npj Comput. Mater. 9, 93 (2023)"
+_THIN = "half-voxel boundary shift: a void may be one voxel thicker, or be none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +177,11 @@ class VoidMapShare(_Voids):
         n = self._plan.n
         if not n:
             return (ClassValue("redeposited", None, "no voxel has a class"),)
-        over, _, _ = self.whole(grid)
-        return (ClassValue("redeposited", int(np.count_nonzero(over)) / n),)
+        over, contact, below = self.whole(grid)
+        fewest, most = np.count_nonzero(over & (below > 1)), np.count_nonzero(over | contact)
+        interval = Interval(int(fewest) / n, int(most) / n, _THIN)
+        value = int(np.count_nonzero(over)) / n
+        return (ClassValue("redeposited", value, interval=interval),)
 
 
 class VoidDepth(_Voids):
@@ -238,5 +242,8 @@ class ContactArea(_Voids):
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the area; ``InputError`` where the voxel size is unknown."""
         u, v = self.frame.plan_sizes_um(grid, "a contact area")
-        _, contact, _ = self.whole(grid)
-        return (ClassValue("redeposited", int(np.count_nonzero(contact)) * u * v),)
+        over, contact, below = self.whole(grid)
+        most = int(np.count_nonzero(contact | (over & (below == 1))))
+        interval = Interval(0.0, most * u * v, _THIN)
+        value = int(np.count_nonzero(contact)) * u * v
+        return (ClassValue("redeposited", value, interval=interval),)

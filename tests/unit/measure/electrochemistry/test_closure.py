@@ -210,6 +210,20 @@ def test_intervals_of_the_volumes_reach_the_ratio(file: Path) -> None:
     assert (closure.low, closure.high) == pytest.approx((-0.3 * PULSE_UM3, 0.0), abs=1)
 
 
+def test_the_covered_area_reaches_the_current_density(file: Path) -> None:
+    plated, regrown = Interval(0.2, 0.5, "x"), Interval(0.0, 0.6, "x")
+    area = SHARE * AREA_CM2 * 1e8
+    analysed = dict.fromkeys(SCANS, Analysed(area, 0.25, 0.5, plated, regrown))
+    numbers = close_inventory(matched(file), li(), analysed, provenance=MADE)
+    found = {m.region: m for m in numbers.measurements if m.name == "plating_current_density"}
+    interval = found["t1/cell"].interval
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((1.5 / 0.5, 1.5 / 0.2))
+    assert interval.method == "covered area: x"
+    assert found["t1/cell"].value == pytest.approx(1.5 / 0.25)
+    assert found["t3/cell"].value and found["t3/cell"].interval is None  # perhaps nothing covered
+
+
 def test_scans_without_charge_between_have_no_ratio_and_it_says_so(file: Path) -> None:
     cell = matched(file, ("t1", "t3"), after_pulse={"t1": 1, "t3": 3})
     numbers = closed(cell, li())

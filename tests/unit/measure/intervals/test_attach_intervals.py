@@ -12,7 +12,10 @@ from tomolith.core import PRESETS, Grid, Measurement, Provenance
 from tomolith.errors import MismatchError
 from tomolith.measure.held_out import HeldOut, HeldOutSlice
 from tomolith.measure.intervals.attach import attach_intervals
+from tomolith.measure.intervals.tips import find_tips
 from tomolith.measure.quantify import MeasureSettings, measure
+from tomolith.measure.tables import measurement_rows
+from tomolith.measure.verdict import VerdictSettings, judge
 from tomolith.store.scan import Scan
 
 SCHEMA = PRESETS["li-operando"]
@@ -42,7 +45,9 @@ def numbers(
     settings = MeasureSettings.model_validate({"uncertainty": uncertainty})
     found = measure(scan.labels("prediction"), settings, region="a")
     attached = attach_intervals(found, scan, "prediction", settings, held_out=held_out)
-    assert [replace(m, interval=None) for m in attached] == found
+    assert [replace(m, interval=None) for m in attached] == [
+        replace(m, interval=None) for m in found
+    ]
     return {f"{m.name} {m.region[2:]}": m for m in attached}
 
 
@@ -82,8 +87,13 @@ def test_half_a_voxel_is_there_without_labels_and_probabilities(scan: Scan) -> N
     assert ends(found["gap electrodes"]) == (13.0, 15.0)
     assert ends(found["dead_li_volume dendrite"]) == (0.0, 54.0)  # 27 voxels cannot be told
     assert ends(found["dead_li_volume redeposited"]) == (0.0, 54.0)
-    assert found["roughness electrode, plating side"].interval is None
-    assert found["boundary_volume dendrite"].interval is None
+    assert ends(found["roughness electrode, plating side"]) == (0.0, 0.5)
+    # half a voxel of 1 µm · sum |u| / sum u²: of eight columns 16 / 42, of 2 and of 1 µm
+    steepest = np.degrees(np.arctan(0.5 * 16 / 42 * np.hypot(1 / 2, 1)))
+    assert ends(found["tilt electrode, plating side"]) == pytest.approx((0.0, steepest))
+    assert ends(found["thickness_across_tilt dendrite"]) == pytest.approx((2.0, 4.0))
+    assert ends(found["boundary_volume dendrite"]) == pytest.approx((area / 3**0.5, area))
+    assert found["void_map_share redeposited"].interval is None  # nor anything it could lie on
     assert found["pit_filling pit"].interval is None  # there is no redeposited Li: nothing to shift
 
 
@@ -97,6 +107,41 @@ def test_held_out_labels_stand_for_all_errors(scan: Scan) -> None:
     )
     shuffled = numbers(scan, held_out(names=SCHEMA.names[::-1]))
     assert shuffled["volume dendrite"].interval == found["volume dendrite"].interval
+
+
+def with_tips(record: HeldOut, misses: tuple[int, ...]) -> HeldOut:
+    """Return the slices with tips along y that were found too low by so much."""
+    slices = (
+        replace(s, reach=((12 - miss, 20, 12, 20), (0, 8, 0, 8)))
+        for s, miss in zip(record.slices, misses, strict=True)
+    )
+    return replace(record, slices=tuple(slices))
+
+
+def test_missed_dendrites_widen_what_is_said_of_tips(scan: Scan) -> None:
+    known = numbers(scan)
+    assert ends(known["dendrite_height dendrite"]) == (4.0, 6.0)
+    assert ends(known["smallest_gap dendrite"]) == (8.0, 10.0)
+    near = known["penetration_frac dendrite"]  # 5 of 14 voxels
+    assert ends(near) == pytest.approx((5 / 14 - 0.0758, 5 / 14 + 0.0758), abs=1e-3)
+    assert near.interval is not None
+    assert near.interval.method.endswith("each face; missed dendrites are not in it")
+    record = with_tips(held_out(), (3, 0, 0, 0, 1, 0, 0, 0, -2, 0))
+    found = numbers(scan, record)
+    half = np.hypot(1, find_tips(record, axis=1, plating_high=True).half_vox or 0)
+    assert half > 3
+    assert ends(found["dendrite_height dendrite"]) == pytest.approx((5 - half, 5 + half))
+    assert ends(found["smallest_gap dendrite"]) == pytest.approx((9 - half, 9 + half))
+    low, high = ends(found["penetration_frac dendrite"])
+    assert (low, high) == pytest.approx((5 / 14 - half / 14, 5 / 14 + half / 14), abs=1e-2)
+    rules = VerdictSettings(rules=["dendrite.penetration_frac < 0.5"])
+    for numbers_, verdict in ((known, "pass"), (found, "undecided")):
+        rows = measurement_rows(list(numbers_.values()), labels="prediction")
+        assert judge(rows, rules).verdict == verdict
+        (row,) = [r for r in rows if r.quantity == "penetration_frac"]
+        assert ("10 held-out slices of 5 scans, which find 100 %" in row.method) == (
+            verdict == "undecided"
+        )
 
 
 def test_slices_of_one_scan_are_one_cause_among_others(scan: Scan) -> None:
@@ -114,6 +159,23 @@ def test_an_ensemble_adds_its_spread(scan: Scan) -> None:
     assert ends(found) == pytest.approx((0.0, 3 + np.hypot(half, 0.5)), rel=1e-3)
     assert found.interval is not None
     assert found.interval.method == "spread of 2 trainings"
+
+
+def test_an_ensemble_tells_of_what_no_rule_does(scan: Scan) -> None:
+    for name, n in (("one", 1), ("three", 3)):
+        values = volume([v if v != 2 else 0 for v in COLUMN])
+        for i in range(n):
+            values[1 + 2 * i : 2 + 2 * i, 9:15, :6] = 2
+        labels = scan.create_labels(name, SCHEMA, provenance=MADE)
+        labels.array[:] = values
+        labels.finish()
+    found = numbers(scan, ensemble=["one", "three", "prediction"])["dendrite_number dendrite"]
+    assert found.value == 1
+    half = 4.3027 * np.std([1, 3, 1], ddof=1) * np.sqrt(4 / 3)
+    assert ends(found) == pytest.approx((0.0, 5 / 3 + half), rel=1e-4)
+    assert found.interval is not None
+    assert found.interval.method == "spread of 3 trainings"
+    assert numbers(scan)["dendrite_number dendrite"].interval is None
 
 
 def test_no_source_gives_no_interval(scan: Scan) -> None:
