@@ -25,6 +25,7 @@ from tomolith.store.scan import Scan
 
 _INK = "#222222"
 _FEW = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
+_STYLES = ("-", "--", "-.", ":")  # where systems are many, neighbouring colours are alike
 _PANEL_PX = 360
 _COLUMNS = 5
 
@@ -75,7 +76,10 @@ def draw(root: Path, comparison: Comparison) -> list[Drawn]:
         found.append(Drawn("comparison-reliability.png", trust, title, alt))
     curves = curves_png(root, comparison, colours)
     if curves is not None:
-        title = "Mean IoU on the validation slices during training; one line per seed"
+        title = (
+            "Mean IoU on the validation slices during training; one line per seed, a dot where it "
+            "is best: these weights are kept"
+        )
         found.append(
             Drawn("comparison-training.png", curves, title, "Training curves of all networks")
         )
@@ -248,30 +252,41 @@ def speed_png(comparison: Comparison, colours: dict[str, str]) -> bytes:
 
 
 def curves_png(root: Path, comparison: Comparison, colours: dict[str, str]) -> bytes | None:
-    """Return the training curves of all networks in one figure; ``None`` where there is none."""
+    """Return the training curves of all networks in one figure; ``None`` where there is none.
+
+    A dot marks the best epoch, whose weights are kept. The axis shows the later half of each curve
+    whole; of the first epochs what fits.
+    """
     figure = Figure(figsize=(7.6, 3.8), layout="constrained")
     axes = figure.subplots()
-    for system in comparison.systems:
+    late = []
+    for i, system in enumerate(comparison.systems):
+        colour, style = colours[system.name], _STYLES[i % len(_STYLES)]
         label: str | None = system.name
         for name, _ in system.runs:
-            log = read_log(root / "models" / name / "log.csv")
-            points = [
-                (x, y)
-                for x, y in zip(log.get("epoch", ()), log.get("validation_iou", ()), strict=False)
-                if x is not None and y is not None and math.isfinite(y)
-            ]
-            if points:
-                x, y = zip(*points, strict=True)
-                axes.plot(x, y, color=colours[system.name], label=label, lw=1.4, alpha=0.9)
-                axes.plot(x[-1], y[-1], "o", color=colours[system.name], ms=3.5)
+            curve = _validation_curve(root / "models" / name)
+            if curve:
+                x, y = zip(*curve, strict=True)
+                axes.plot(x, y, style, color=colour, label=label, lw=1.4, alpha=0.9)
+                axes.plot(*max(curve, key=lambda point: point[1]), "o", color=colour, ms=4)
+                late += y[len(y) // 2 :]
                 label = None
-    if not axes.lines:
+    if not late:
         return None
-    axes.set(xlabel="epoch", ylabel="mean IoU, validation slices", ylim=(0, 1))
+    room = 0.1 * (max(late) - min(late)) or 0.05
+    axes.set(xlabel="epoch", ylabel="mean IoU, validation slices")
+    axes.set_ylim(max(0.0, min(late) - room), min(1.0, max(late) + room))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(frameon=False, fontsize=9, loc="outside right upper")
     _plain(axes, "both")
     return to_png(figure)
+
+
+def _validation_curve(model: Path) -> list[tuple[float, float]]:
+    """Return epoch and mean IoU of each epoch that has one."""
+    log = read_log(model / "log.csv")
+    pairs = zip(log.get("epoch", ()), log.get("validation_iou", ()), strict=False)
+    return [(x, y) for x, y in pairs if x is not None and y is not None and math.isfinite(y)]
 
 
 def _plain(axes: Axes, grid: str) -> None:
