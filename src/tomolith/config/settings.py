@@ -83,6 +83,9 @@ def _recipe_error(kind: type[BaseModel], error: ValidationError, where: str) -> 
         return RecipeError(f"'{key}' is missing", where=where, mend=f"add '{key}:'")
     message = str(first["msg"]).removeprefix("Value error, ")
     value = first.get("input")
+    if first["type"] == "too_short":
+        least = first["ctx"]["min_length"]
+        message = f"at least {least} {'entry' if least == 1 else 'entries'}"
     if key and isinstance(value, Mapping) and first["type"] == "value_error":
         # the values are each fine, but do not go together: the message says what is wrong
         return RecipeError(f"'{key}': {message}", where=where, mend=f"correct '{key}'")

@@ -290,7 +290,13 @@ class Scan:
             )
         record = read_record(path)
         if record.schema is None:
-            raise IntegrityError("the label map has no class schema", where=path / "zarr.json")
+            raise IntegrityError(
+                f"label map '{name}' of scan '{self.id}' does not say which value is which class",
+                expected="the classes of the label map, under 'attributes: tomolith: classes'",
+                where=path / "zarr.json",
+                mend="run the step that makes it again, or import it anew with "
+                "'labels: values' (value: class)",
+            )
         volume = Volume(StoredArray.open(path / "0"), record.grid, record.provenance)
         return LabelMap(volume, record.schema)
 

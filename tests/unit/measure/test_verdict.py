@@ -143,8 +143,9 @@ def test_rules_that_cannot_be_read_are_refused_with_the_recipe(rule: str) -> Non
 
 
 def test_no_rule_at_all_is_refused() -> None:
-    with pytest.raises(RecipeError, match="rules"):
+    with pytest.raises(RecipeError, match="'rules' is ") as error:
         parse_settings(VerdictSettings, {"rules": []}, where="recipe.yaml")
+    assert error.value.expected == "at least 1 entry"
 
 
 def test_fail_outweighs_undecided_and_undecided_pass(tmp_path: Path) -> None:

@@ -207,6 +207,25 @@ def test_odd_label_names_are_refused(make_scan, name):
         make_scan().create_labels(name, PRESETS["li-binary"], provenance=MADE)
 
 
+@pytest.mark.parametrize("lost", ["null", "gone"])
+def test_a_label_map_without_classes_is_refused_with_what_to_do(make_scan, lost):
+    scan = make_scan()
+    path = scan.path / "labels" / "truth" / "zarr.json"
+    document = json.loads(path.read_text())
+    own = document["attributes"]["tomolith"]
+    del own["check"]
+    if lost == "null":
+        own["classes"] = None
+    else:
+        del own["classes"]
+    path.write_text(json.dumps(document))
+    with pytest.raises(IntegrityError, match="classes" if lost == "gone" else "which class") as got:
+        scan.labels("truth")
+    assert got.value.where == str(path)
+    assert got.value.mend.startswith("run the step that")
+    assert lost == "gone" or "'attributes: tomolith: classes'" in got.value.expected
+
+
 def test_unknown_labels_are_refused_with_those_there_are(make_scan):
     with pytest.raises(ReadError, match=r"no label map 'truht'[\s\S]*one of truth"):
         make_scan().labels("truht")

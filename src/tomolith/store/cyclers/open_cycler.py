@@ -73,7 +73,10 @@ def read_cycler(path: str | Path, *, units: CyclerUnits | None = None) -> Cycler
     name = sniff_cycler(path)
     if not path.is_file():
         raise ReadError(
-            "there is no such file", where=path, mend="correct the path of the cycler file"
+            "it is a folder" if path.is_dir() else "there is no such file",
+            expected="the file that the cycler wrote",
+            where=path,
+            mend="correct the path of the cycler file",
         )
     if name is None:
         known = "; ".join(CYCLERS.summary(n).rstrip(".") for n in CYCLERS.names())

@@ -87,7 +87,7 @@ class Table:
         if len(bad):
             raise ReadError(
                 f"line {self.first_line + int(bad[0])}: the column '{heading}' holds "
-                f"{self.frame[heading].iloc[int(bad[0])]!r}",
+                f"{_shown(self.frame[heading].iloc[int(bad[0])])}",
                 expected="a finite number in every row",
                 where=self.path,
                 mend="the file may be cut off: export it again, or delete the incomplete row",
@@ -136,6 +136,11 @@ class Table:
                 mend=f"export it again with the {kind}",
             )
         return values
+
+
+def _shown(cell: object) -> str:
+    """Return a cell as people say it: nothing where it is empty, else as it stands."""
+    return "nothing" if cell is None or cell != cell else f"'{cell}'"
 
 
 def read_text(path: Path) -> str:

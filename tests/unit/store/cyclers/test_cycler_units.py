@@ -97,3 +97,26 @@ def test_a_missing_column_names_what_there_is(tmp_path):
     path.write_text(path.read_text().replace("Voltage / V", "Test Time / V", 1))
     with pytest.raises(ReadError, match="no cycler reader"):
         read_cycler(path)
+
+
+def test_a_file_cut_off_within_a_row_is_refused_in_plain_words(tmp_path):
+    path = write_mpt(tmp_path)
+    rows = path.read_text().rstrip("\n").split("\n")
+    path.write_text("\n".join([*rows[:20], rows[20].split("\t")[0] + "\t" + "1"]))
+    with pytest.raises(ReadError, match=r"line 21: the column '.*' holds nothing\n") as caught:
+        read_cycler(path)
+    assert "cut off" in caught.value.mend
+
+
+def test_what_is_not_a_number_is_shown_as_it_stands(tmp_path):
+    path = write_mpt(tmp_path)
+    path.write_text(path.read_text().replace("7.5", "7.5x"))
+    with pytest.raises(ReadError, match=r"holds '[-0-9.]*7\.5x"):
+        read_cycler(path)
+
+
+def test_a_folder_is_called_a_folder(tmp_path):
+    with pytest.raises(ReadError, match="it is a folder"):
+        read_cycler(tmp_path)
+    with pytest.raises(ReadError, match="there is no such file"):
+        read_cycler(tmp_path / "none.mpt")
