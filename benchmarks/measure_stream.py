@@ -36,13 +36,16 @@ PARTS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     {
         "the plane between the electrodes (9 cuts)": (("frame.py", "find_frame"),),
         "reading blocks": (("labelmap.py", "read"),),
-        "changes across the cell": (("changes.py", "_changes"),),
-        "changes along the other axes, and faces": (("boundary.py", "update"),),
-        "voxels per class": (("changes.py", "count"),),
+        "each voxel beside its neighbours": (("runs.py", "_look"),),
+        "faces between blocks": (("boundary.py", "_meet"),),
         "voxels per column and side": (("columns.py", "_column_counts"),),
         "ends of the electrodes": (("surfaces.py", "_electrode_ends"),),
         "voids": (("voids.py", "look_at"),),
-        "numbers and maps in the end": (("quantify.py", "_finish"), ("electrodes.py", "maps")),
+        "numbers and maps in the end": (
+            ("quantify.py", "_finish"),
+            ("electrodes.py", "maps"),
+            ("plan_maps.py", "finish"),
+        ),
     }
 )
 

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("torch", "lightning", "openvino", "monai", "napari", "matplotlib", "pandas", "zarr")
+HEAVY = (
+    "torch",
+    "lightning",
+    "openvino",
+    "monai",
+    "napari",
+    "matplotlib",
+    "pandas",
+    "zarr",
+    "numba",
+)
 
 
 def modules_after(code: str) -> set[str]:

@@ -14,6 +14,7 @@ from tomolith.core.box import Triple
 from tomolith.measure.plan_maps import PlanCounter
 from tomolith.measure.quantities.base import Quantity, Region
 from tomolith.measure.quantities.counting import class_counts
+from tomolith.measure.quantities.runs import look_through
 
 MAX_BLOCK_VOXELS = 2**25
 _BLOCK_ZYX = (32, 1024, 1024)
@@ -123,6 +124,8 @@ def _read(labelmap: LabelMap, core: Box, wanted: Tally) -> Region:
         z = 0  # the next section is no neighbour in space
     read = core.expand((z, y, x)).clip(labelmap.grid.shape_zyx)
     region = Region(labelmap.read(read), read, core)
+    for quantity in wanted.quantities:
+        look_through(region, quantity.frame)
     class_counts(region, labelmap.schema)  # refuses values of no class, whatever is asked for
     return region
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tomolith.core import ClassSchema, Grid, LabelMap
 from tomolith.measure.quantities.base import Region
-from tomolith.measure.quantities.columns import assemble, column_counts
+from tomolith.measure.quantities.columns import assemble, class_columns
 from tomolith.measure.quantities.frame import Frame, PlanKey
 
 _BLOCK_ZYX = (32, 1024, 1024)
@@ -126,8 +126,8 @@ class PlanCounter:
 
     def update(self, region: Region) -> None:
         """Add the core of ``region``."""
-        found = [column_counts(region, self.frame, v).sum(axis=0) for v in self.schema.values]
-        self._add(self.frame.plan_key(region.core), np.stack(found).astype(np.int32))
+        found = class_columns(region, self.frame, self.schema)
+        self._add(self.frame.plan_key(region.core), found)
 
     def merge(self, other: Self) -> None:
         """Add what ``other`` counted."""

@@ -148,7 +148,8 @@ def _one_thread() -> Iterator[None]:
     Threads of its back-projection add to the same voxels without a lock and lose some of the sums;
     see the decision 0005.
     """
-    numba = require("numba", extra="recon")
+    import numba  # here, not above: it takes longer than answering --help
+
     before = numba.get_num_threads()
     numba.set_num_threads(1)
     try:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from tomolith.core import Box, ClassSchema, Grid
 from tomolith.measure.quantities.base import ClassValue, Counts, Quantity, Region
-from tomolith.measure.quantities.changes import Pairs, changes, differing
-from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame, Indices
+from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame
+from tomolith.measure.quantities.runs import look_through
 from tomolith.measure.quantities.sides import electrode_part, has_electrodes
 
 Labels = npt.NDArray[np.uint8]
-Places = Sequence[Indices]
 
 
 def between(a: str, b: str) -> str:
@@ -63,9 +61,8 @@ class BoundaryVolume(Quantity):
 
     def __init__(self, schema: ClassSchema, frame: Frame | None = None) -> None:
         super().__init__(schema, frame)
-        self._pairs = Pairs()
         self._is_parted = has_electrodes(schema) and self.frame.plane_vox is not None
-        self._high: Counts = np.zeros(256, np.int64)  # faces of the electrode, by the other label
+        self._pairs: Counts = np.zeros((2, 256, 256), np.int64)  # by side, and both labels
         self._layers: dict[tuple[int, Box], Labels] = {}
 
     @property
@@ -85,51 +82,18 @@ class BoundaryVolume(Quantity):
 
     def update(self, region: Region) -> None:
         """Count the faces within the core, and those to the blocks beside it."""
-        labels = np.ascontiguousarray(region.core_labels)
-        along_y, n_x = changes(region, 1), labels.shape[2]
-        self._pairs.add(along_y.before, along_y.after)
-        which = self._of_electrode(along_y.before, along_y.after)
-        z, x = np.divmod(along_y.column[which], n_x)
-        self._add_high(
-            (along_y.before[which], along_y.after[which]),
-            (z, along_y.position[which] - 1, x),
-            region.core.start_zyx,
-        )
-        for z_here, at, before, after in _along_z_and_x(labels):
-            self._pairs.add(before, after)
-            which = self._of_electrode(before, after)
-            y, x = np.divmod(at[which], n_x)
-            zyx = (np.full_like(y, z_here), y, x)
-            self._add_high((before[which], after[which]), zyx, region.core.start_zyx)
+        self._pairs += look_through(region, self.frame).pairs
+        labels = region.core_labels
         for axis in range(3):
             start, stop = region.core.start_zyx[axis], region.core.stop_zyx[axis]
             for cut_at, index in ((start, 0), (stop, stop - start - 1)):
                 if cut_at:  # the face of the scan is no border
                     cut = _cut(region.core, axis, cut_at)
-                    self._meet(axis, cut, labels.take(index, axis=axis))
-
-    def _of_electrode(self, before: Labels, after: Labels) -> Indices:
-        """Return which faces are faces of an electrode, if that is parted."""
-        if not self._is_parted:
-            return np.zeros(0, np.intp)
-        value = self.schema["electrode"].value
-        return np.flatnonzero((before == value) | (after == value))
-
-    def _add_high(
-        self, labels: tuple[Labels, Labels], zyx: Places, start_zyx: tuple[int, int, int]
-    ) -> None:
-        """Count those faces of the electrode that lie on the high side."""
-        before, after = labels
-        if not len(before):
-            return
-        is_high = self.frame.is_high([i + n for i, n in zip(zyx, start_zyx, strict=True)])
-        other = np.where(before == self.schema["electrode"].value, after, before)
-        self._high += np.bincount(other[is_high], minlength=256)
+                    self._meet(axis, cut, labels.take([index], axis=axis))
 
     def merge(self, other: Self) -> None:
         """Add the faces of ``other``, and those between its blocks and these."""
-        self._pairs.merge(other._pairs)
-        self._high += other._high
+        self._pairs += other._pairs
         for (axis, cut), layer in other._layers.items():
             self._meet(axis, cut, layer)
 
@@ -139,33 +103,31 @@ class BoundaryVolume(Quantity):
             self._layers[axis, cut] = layer
             return
         other = self._layers.pop((axis, cut))
-        places = np.nonzero(other != layer)
-        one, two = other[places], layer[places]
-        self._pairs.add(one, two)
-        which = self._of_electrode(one, two)
-        zyx = [p[which] for p in places]
-        zyx.insert(axis, np.full(len(which), -1))  # the voxel before the cut
-        self._add_high((one[which], two[which]), zyx, cut.start_zyx)
+        places = np.unravel_index(np.flatnonzero(other != layer), layer.shape)
+        side: npt.NDArray[Any] = np.zeros(len(places[0]), np.intp)
+        if self.frame.plane_vox is not None:
+            zyx = [place + start for place, start in zip(places, cut.start_zyx, strict=True)]
+            zyx[axis] -= 1  # the voxel before the cut
+            side = self.frame.is_high(zyx).astype(np.intp)
+        np.add.at(self._pairs, (side, other[places], layer[places]), 1)
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the volumes; ``InputError`` where the voxel size is unknown."""
         half = grid.voxel_volume_um3 / 2
-        pairs = self._pairs.counts()
-        faces = pairs + pairs.T
-        faces[:, self.schema.unlabelled] = 0
+        by_side = self._pairs + self._pairs.transpose(0, 2, 1)
+        by_side[:, :, self.schema.unlabelled] = 0
+        faces = by_side.sum(axis=0)
         n = [int(faces[c.value].sum()) for c in self.schema.classes]
         for (a, u), (b, v) in combinations(self._strata(), 2):
             if u != v:
                 sided = [(s, o) for s, o in ((a, v), (b, u)) if s not in self.schema.names]
-                n.append(self._of_side(*sided[0], faces) if sided else int(faces[u, v]))
+                n.append(self._of_side(*sided[0], by_side) if sided else int(faces[u, v]))
         return tuple(ClassValue(p, k * half) for p, k in zip(self.parts, n, strict=True))
 
-    def _of_side(self, electrode: str, other: int, faces: Counts) -> int:
+    def _of_side(self, electrode: str, other: int, by_side: Counts) -> int:
         """Return the faces between the electrode of a side and a label."""
-        high = int(self._high[other])
-        if electrode == electrode_part(self.frame.sides[1]):
-            return high
-        return int(faces[self.schema["electrode"].value, other]) - high
+        side = int(electrode == electrode_part(self.frame.sides[1]))
+        return int(by_side[side, self.schema["electrode"].value, other])
 
 
 def _cut(core: Box, axis: int, at: int) -> Box:
@@ -173,21 +135,3 @@ def _cut(core: Box, axis: int, at: int) -> Box:
     start, stop = list(core.start_zyx), list(core.stop_zyx)
     start[axis] = stop[axis] = at
     return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-
-
-def _along_z_and_x(labels: Labels) -> Iterator[tuple[int, Indices, Labels, Labels]]:
-    """Yield the different neighbours along z and x, slice by slice.
-
-    With each come the slice and, in C order within it, the place of the first voxel.
-    """
-    n_x = labels.shape[2]
-    buffer = np.empty(labels[0].size, np.bool_)
-    for z in range(len(labels)):
-        here = labels[z].ravel()
-        at = differing(here[:-1], here[1:], buffer)
-        at = at[at % n_x != n_x - 1]  # from the end of a line to the next one
-        yield z, at, here[at], here[at + 1]
-        if z:
-            below = labels[z - 1].ravel()
-            at = differing(below, here, buffer)
-            yield z - 1, at, below[at], here[at]

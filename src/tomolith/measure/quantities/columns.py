@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any, Self
 
 import numpy as np
@@ -10,8 +9,8 @@ import numpy.typing as npt
 
 from tomolith.core import ClassSchema
 from tomolith.measure.quantities.base import Counts, Quantity, Region
-from tomolith.measure.quantities.changes import changes
 from tomolith.measure.quantities.frame import Frame, PlanKey
+from tomolith.measure.quantities.runs import look_through
 
 Columns = npt.NDArray[np.int32]
 
@@ -32,44 +31,60 @@ def column_counts(region: Region, frame: Frame, value: int) -> Columns:
     >>> column_counts(Region(labels, box, box), Frame.half_depth((1, 4, 2)), 1).tolist()
     [[[2, 0]], [[1, 1]]]
     """
+    counts, rank = _column_counts(region, frame)
+    return counts[rank[value]] if value in rank else np.zeros_like(counts[0])
+
+
+def class_columns(region: Region, frame: Frame, schema: ClassSchema) -> Columns:
+    """Return the voxels of each class per column, both sides together, (n_classes, n_u, n_v)."""
+    key = ("class_columns", frame, schema.values)
+    if key not in region.cache:
+        counts, rank = _column_counts(region, frame)
+        found = np.zeros((len(schema), *counts.shape[2:]), np.int32)
+        for i, value in enumerate(schema.values):
+            if value in rank:
+                np.add(counts[rank[value], 0], counts[rank[value], 1], out=found[i])
+        region.cache[key] = found
+    columns: Columns = region.cache[key]
+    return columns
+
+
+def class_seen(region: Region, frame: Frame, schema: ClassSchema) -> npt.NDArray[np.bool_]:
+    """Tell in which columns each class occurs, (n_classes, n_u, n_v)."""
+    key = ("class_seen", frame, schema.values)
+    if key not in region.cache:
+        region.cache[key] = class_columns(region, frame, schema) > 0
+    seen: npt.NDArray[np.bool_] = region.cache[key]
+    return seen
+
+
+def side_counts(region: Region, frame: Frame) -> Counts:
+    """Return the number of voxels with each label value on each side, (256, 2)."""
+    key = ("side_counts", frame)
+    if key not in region.cache:
+        counts, rank = _column_counts(region, frame)
+        found = np.zeros((256, 2), np.int64)
+        found[list(rank)] = counts.sum(axis=(2, 3), dtype=np.int64)
+        region.cache[key] = found
+    n: Counts = region.cache[key]
+    return n
+
+
+def _column_counts(region: Region, frame: Frame) -> tuple[Columns, dict[int, int]]:
+    """Return the counts (n_values, 2, n_u, n_v) of the values that occur, and their places."""
+    from tomolith.measure.quantities import compiled
+
     key = ("column_counts", frame)
     if key not in region.cache:
-        region.cache[key] = _column_counts(region, frame)
-    found: dict[int, Columns] = region.cache[key]
-    return found[value] if value in found else np.zeros_like(next(iter(found.values())))
-
-
-def first_high_inside(region: Region, frame: Frame) -> Columns:
-    """Return, per column, the first index in the core on the high side; its length if none is."""
-    first = frame.first_high(region.core) - region.core.start_zyx[frame.axis]
-    return np.clip(first, 0, region.core.shape_zyx[frame.axis]).astype(np.int32)
-
-
-def _column_counts(region: Region, frame: Frame) -> dict[int, Columns]:
-    """Return the counts of each label value: where its stretches end less where they begin.
-
-    Each column is cut at the plane, so that what crosses it ends there, and begins anew.
-    """
-    found, first_high = changes(region, frame.axis), first_high_inside(region, frame)
-    plane, n, values = first_high.ravel(), first_high.size, found.present()
-    rank = np.zeros(256, np.intp)
-    rank[values] = np.arange(len(values)) * n  # of each value, where its columns begin
-    n_side = len(values) * n
-    sums = np.zeros(2 * n_side)  # of whole numbers: exact
-    for part in found.parts():
-        place = part.column + n_side * (part.position > plane[part.column])
-        sums += np.bincount(place + rank[part.before], part.position, 2 * n_side)
-        sums -= np.bincount(place + rank[part.after], part.position, 2 * n_side)
-    u, v = np.ogrid[: first_high.shape[0], : first_high.shape[1]]
-    crossing = frame.across(region.core_labels)[u, np.minimum(first_high, found.length - 1), v]
-    for labels, at, side in (
-        (crossing, plane, 0),
-        (crossing, -plane, 1),
-        (found.last, found.length, 1),
-    ):
-        sums[side * n_side + rank[labels.ravel()] + np.arange(n)] += at
-    counts = sums.astype(np.int32).reshape(2, len(values), *first_high.shape)
-    return {int(value): counts[:, i].copy() for i, value in enumerate(values)}
+        look = look_through(region, frame)
+        runs, values = look.runs, np.flatnonzero(look.n_by_label)
+        rank = np.zeros(256, np.int32)
+        rank[values] = np.arange(len(values))
+        found = compiled.count_columns(runs.begin, runs.stop, runs.label, runs.plane, rank)
+        places = {int(value): i for i, value in enumerate(values)}
+        region.cache[key] = found.reshape(*found.shape[:2], *runs.plan_shape), places
+    counts: tuple[Columns, dict[int, int]] = region.cache[key]
+    return counts
 
 
 def assemble(
@@ -105,10 +120,9 @@ class AnalysedColumns:
 
     def update(self, region: Region) -> None:
         """Note the labelled columns of the core."""
-        key = ("analysed_columns", self._frame)
+        key = ("analysed_columns", self._frame, self._schema.values)
         if key not in region.cache:
-            counts = (column_counts(region, self._frame, v) for v in self._schema.values)
-            region.cache[key] = reduce(np.logical_or, (c.any(axis=0) for c in counts))
+            region.cache[key] = class_seen(region, self._frame, self._schema).any(axis=0)
         self._add(self._frame.plan_key(region.core), region.cache[key])
 
     def merge(self, other: Self) -> None:
@@ -134,8 +148,7 @@ class SidesQuantity(Quantity):
 
     def update(self, region: Region) -> None:
         """Count the classes of the core on each side."""
-        for value in self.schema.values:
-            self._n[value] += column_counts(region, self.frame, value).sum(axis=(1, 2))
+        self._n += side_counts(region, self.frame)
 
     def merge(self, other: Self) -> None:
         """Add the counts of ``other``."""

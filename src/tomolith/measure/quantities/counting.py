@@ -9,8 +9,8 @@ import numpy as np
 from tomolith.core import ClassSchema
 from tomolith.errors import MismatchError
 from tomolith.measure.quantities.base import UNLABELLED, Counts, Quantity, Region
-from tomolith.measure.quantities.changes import any_changes
 from tomolith.measure.quantities.frame import Frame
+from tomolith.measure.quantities.runs import any_look
 
 
 def class_counts(region: Region, schema: ClassSchema) -> Counts:
@@ -21,10 +21,10 @@ def class_counts(region: Region, schema: ClassSchema) -> Counts:
     MismatchError
         A value stands in no class of the schema; all such values are listed.
     """
-    key = ("class_counts", schema)
+    known = (*schema.values, schema.unlabelled)
+    key = ("class_counts", known)
     if key not in region.cache:
-        counts = any_changes(region).count()
-        known = (*schema.values, schema.unlabelled)
+        counts = any_look(region).n_by_label
         if counts.sum() != counts[list(known)].sum():
             _refuse(counts, known)
         region.cache[key] = counts

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tomolith.core import ClassSchema, Grid
 from tomolith.measure.quantities.base import ClassValue, Quantity, Region
-from tomolith.measure.quantities.columns import column_counts
+from tomolith.measure.quantities.columns import class_seen
 from tomolith.measure.quantities.frame import Frame, PlanKey
 
 
@@ -40,8 +40,8 @@ class PlanCoverage(Quantity):
 
     def update(self, region: Region) -> None:
         """Note in which columns of the core each class occurs."""
-        seen = [column_counts(region, self.frame, v).any(axis=0) for v in self.schema.values]
-        self._add(self.frame.plan_key(region.core), np.stack(seen))
+        seen = class_seen(region, self.frame, self.schema)
+        self._add(self.frame.plan_key(region.core), seen)
 
     def merge(self, other: Self) -> None:
         """Add what ``other`` saw."""

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from tomolith.core import ClassSchema, Grid
 from tomolith.measure.quantities.base import Quantity, Region
-from tomolith.measure.quantities.changes import changes
-from tomolith.measure.quantities.columns import assemble, column_counts, first_high_inside
+from tomolith.measure.quantities.columns import assemble, column_counts
 from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame, PlanKey
+from tomolith.measure.quantities.runs import look_through
 
 Ends = npt.NDArray[np.int32]
 Heights = npt.NDArray[np.float64]
@@ -209,25 +209,11 @@ class SurfaceQuantity(Quantity):
 
 def _electrode_ends(region: Region, frame: Frame, value: int) -> Ends:
     """Return -start and stop of the electrode on either side of each column, (4, n_u, n_v)."""
-    first_high, first = first_high_inside(region, frame), region.core.start_zyx[frame.axis]
-    plane, n = first_high.ravel(), first_high.size
-    starts, stops = changes(region, frame.axis).ends_of(value)
-    starts_low, stops_low = starts[1] < plane[starts[0]], stops[1] <= plane[stops[0]]
-    n_open = np.bincount(starts[0][starts_low], minlength=n)
-    n_open -= np.bincount(stops[0][stops_low], minlength=n)
-    through = np.flatnonzero(n_open)  # of both sides: it ends at the plane, and begins anew
-    out = np.full(4 * n, _NOWHERE, np.int32)
-    for rows, (column, position) in (
-        (np.where(starts_low, _LOW_START, _HIGH_START), starts),
-        (np.full(len(through), _HIGH_START), (through, plane[through])),
-    ):
-        np.maximum.at(out, rows * n + column, -(position + first))
-    for rows, (column, position) in (
-        (np.where(stops_low, _LOW_STOP, _HIGH_STOP), stops),
-        (np.full(len(through), _LOW_STOP), (through, plane[through])),
-    ):
-        np.maximum.at(out, rows * n + column, position + first)
-    return out.reshape(4, *first_high.shape)
+    from tomolith.measure.quantities import compiled
+
+    runs, first = look_through(region, frame).runs, region.core.start_zyx[frame.axis]
+    ends = compiled.find_ends(runs.begin, runs.stop, runs.label, runs.plane, value, first)
+    return ends.reshape(4, *runs.plan_shape)
 
 
 def mean(values: Heights) -> float | None:

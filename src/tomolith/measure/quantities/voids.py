@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from tomolith.core import ClassSchema, Grid, Interval
 from tomolith.measure.quantities.base import ClassValue, Quantity, QuantityMap, Region
-from tomolith.measure.quantities.changes import Changes, changes, summed
 from tomolith.measure.quantities.columns import AnalysedColumns, assemble
 from tomolith.measure.quantities.frame import Frame, PlanKey
+from tomolith.measure.quantities.runs import Runs, look_through
 
 Flags = npt.NDArray[np.bool_]
 Depths = npt.NDArray[np.int32]
@@ -60,30 +60,18 @@ class Stretch:
         )
 
 
-def look_at(found: Changes, values: tuple[int, int, int]) -> Stretch:
-    """Return the stretch of columns seen outwards; values of pit, redeposited and electrode."""
-    pit, filled, electrode = values
-    shape, n = found.plan_shape, found.first.size
-    top = np.zeros(n, np.int32)  # where the outermost redeposited Li of each column ends
-    np.maximum.at(top, *found.ends_of(filled)[1])
-    n_pit, n_below = np.zeros((2, n), np.int64)
-    for (column, position), sign in zip(found.ends_of(pit), (-1, 1), strict=True):
-        below = position < top[column]
-        n_pit += sign * summed(column, position, n)
-        n_below += sign * summed(column[below], position[below], n)
-    over_void, contact = np.zeros((2, n), np.bool_)
-    starts_filled = found.after == filled
-    over_void[found.column[starts_filled & (found.before == pit)]] = True
-    contact[found.column[starts_filled & (found.before == electrode)]] = True
-    return Stretch(
-        n_pit.astype(np.int32).reshape(shape),
-        n_below.astype(np.int32).reshape(shape),
-        (top > 0).reshape(shape),
-        over_void.reshape(shape),
-        contact.reshape(shape),
-        found.first,
-        found.last,
-    )
+def look_at(runs: Runs, values: tuple[int, int, int], upwards: bool) -> Stretch:
+    """Return the stretch of columns seen outwards; values of pit, redeposited and electrode.
+
+    ``upwards``: outwards is towards large indices.
+    """
+    from tomolith.measure.quantities import compiled
+
+    n, has = compiled.find_voids(runs.begin, runs.stop, runs.label, values, upwards)
+    first, last = (runs.first, runs.last) if upwards else (runs.last, runs.first)
+    n_pit, n_below = n.reshape(2, *runs.plan_shape)
+    has_filled, over_void, contact = has.reshape(3, *runs.plan_shape)
+    return Stretch(n_pit, n_below, has_filled, over_void, contact, first, last)
 
 
 class _Voids(Quantity):
@@ -112,9 +100,8 @@ class _Voids(Quantity):
         """Look at the columns of the core."""
         key = ("voids", self.frame)
         if key not in region.cache:
-            found = changes(region, self.frame.axis)
-            outwards = found if self.frame.plating_high else found.reversed()
-            region.cache[key] = look_at(outwards, self._values)
+            runs = look_through(region, self.frame).runs
+            region.cache[key] = look_at(runs, self._values, self.frame.plating_high)
         start = region.core.start_zyx[self.frame.axis]
         place = self._stretches.setdefault(self.frame.plan_key(region.core), {})
         place[start if self.frame.plating_high else -start] = region.cache[key]

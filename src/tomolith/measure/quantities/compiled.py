@@ -1,0 +1,260 @@
+"""The loops over all voxels, compiled by Numba; they let other threads run.
+
+What they find is small: labels are layers and lumps, so along a line they change at one voxel in a
+hundred. The first call compiles for a few seconds; the result is kept on disk, beside this file or,
+where that folder cannot be written, in the user's cache folder (``NUMBA_CACHE_DIR``).
+
+Nothing but :mod:`~tomolith.measure.quantities.runs` and quantities import this module, and only
+when a block is counted: importing Numba takes longer than answering ``--help``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+Labels = npt.NDArray[np.uint8]
+Places = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
+Loop = TypeVar("Loop", bound=Callable[..., Any])
+
+VALUES = 256
+
+
+def _compiled(loop: Loop) -> Loop:
+    try:
+        return cast("Loop", njit(nogil=True, cache=True)(loop))
+    except RuntimeError:  # there is no folder that Numba may write to
+        return cast("Loop", njit(nogil=True)(loop))
+
+
+@_compiled
+def _flag(here: Labels, below: Labels, behind: Labels, flags: Labels) -> None:
+    """Flag the labels of a line that differ from a neighbour below, behind or to the right."""
+    for x in range(len(here)):
+        flags[x] = (here[x] != below[x]) | (here[x] != behind[x])
+    for x in range(len(here) - 1):
+        flags[x] |= here[x] != here[x + 1]
+
+
+@_compiled
+def _flagged(flags: Labels, eight: npt.NDArray[np.uint64], at: Places) -> int:
+    """Write the indices of the flags to ``at``; return how many. ``eight`` views them by eight."""
+    n = 0
+    for i in range(0, len(eight), 8):
+        any_here = np.uint64(0)
+        for k in range(i, i + 8):
+            any_here |= eight[k]
+        if any_here == 0:
+            continue
+        for k in range(i, i + 8):
+            if eight[k] != 0:
+                for x in range(8 * k, 8 * k + 8):
+                    at[n] = x
+                    n += flags[x]
+    return n
+
+
+@_compiled
+def _longer(values: Any, n: int) -> Any:
+    out = np.empty(n, values.dtype)
+    out[: len(values)] = values
+    return out
+
+
+@_compiled
+def look(labels: Labels, axis: int, plane: Places) -> tuple[Any, ...]:
+    """Compare each voxel with its next neighbours along z, y and x.
+
+    Parameters
+    ----------
+    labels
+        A block (z, y, x), contiguous.
+    axis
+        The axis along which columns run; they are numbered in C order over the other two.
+    plane
+        Per column, the first index on the high side.
+
+    Returns
+    -------
+    column, position, after
+        Where the label changes along ``axis``: the column, the index of the first voxel with the
+        new label, and that label. Within a column, positions ascend.
+    pairs
+        How often labels a and b ≠ a are neighbours, a first, by the side of a; (2, 256, 256).
+    """
+    n_z, n_y, n_x = labels.shape
+    pairs = np.zeros((2, VALUES, VALUES), np.int64)
+    eight = np.zeros((n_x + 63) // 64 * 8, np.uint64)
+    flags, at = eight.view(np.uint8), np.empty(n_x + 64, np.int32)
+    room, n = labels.size // 32 + n_x, 0
+    column, position = np.empty(room, np.int32), np.empty(room, np.int32)
+    after = np.empty(room, np.uint8)
+    for z in range(n_z):
+        for y in range(n_y):
+            here = labels[z, y]
+            below = labels[z, y + 1] if y + 1 < n_y else here
+            behind = labels[z + 1, y] if z + 1 < n_z else here
+            _flag(here, below, behind, flags)
+            n_here = _flagged(flags, eight, at)
+            if n + n_here > room:
+                room = 2 * (n + n_here)
+                column, position = _longer(column, room), _longer(position, room)
+                after = _longer(after, room)
+            column_0 = y * n_x if axis == 0 else z * n_x if axis == 1 else z * n_y + y
+            position_0 = z if axis == 0 else y if axis == 1 else 0
+            for i in range(n_here):  # without a branch: which labels differ cannot be foreseen
+                x = at[i]
+                one, right = here[x], here[min(x + 1, n_x - 1)]
+                column[n] = column_0 + (0 if axis == 2 else x)
+                position[n] = position_0 + (x if axis == 2 else 0) + 1
+                after[n] = behind[x] if axis == 0 else below[x] if axis == 1 else right
+                side = 1 if position[n] > plane[column[n]] else 0
+                pairs[side, one, behind[x]] += 1
+                pairs[side, one, below[x]] += 1
+                pairs[side, one, right] += 1
+                n += one != after[n]
+    for value in range(VALUES):
+        pairs[:, value, value] = 0
+    return column[:n], position[:n], after[:n], pairs
+
+
+@_compiled
+def sort_runs(
+    column: Places, position: Places, after: Labels, first: Labels, length: int
+) -> tuple[Any, ...]:
+    """Sort changes by column, so that each column is a row of runs.
+
+    Parameters
+    ----------
+    column, position, after
+        As :func:`look` returns them.
+    first
+        The label at the beginning of each column.
+    length
+        Voxels of a column.
+
+    Returns
+    -------
+    begin, stop, label
+        Run i of column c is run ``begin[c] + i``; where it stops, and its label.
+    n_by_label
+        The number of voxels with each label, (256,).
+    """
+    n_columns = len(first)
+    begin = np.ones(n_columns + 1, np.int32)
+    begin[0] = 0
+    for c in column:
+        begin[c + 1] += 1
+    for c in range(n_columns):
+        begin[c + 1] += begin[c]
+    stop, label = np.empty(begin[-1], np.int32), np.empty(begin[-1], np.uint8)
+    last = begin[:-1].copy()  # the run of each column that has begun
+    for c in range(n_columns):
+        label[last[c]] = first[c]
+    for i in range(len(column)):
+        c = column[i]
+        stop[last[c]] = position[i]
+        last[c] += 1
+        label[last[c]] = after[i]
+    n_by_label = np.zeros(VALUES, np.int64)
+    for c in range(n_columns):
+        stop[last[c]] = length
+        start = 0
+        for i in range(begin[c], begin[c + 1]):
+            n_by_label[label[i]] += stop[i] - start
+            start = stop[i]
+    return begin, stop, label, n_by_label
+
+
+@_compiled
+def count_columns(
+    begin: Places, stop: Places, label: Labels, plane: Places, rank: Places
+) -> Places:
+    """Return the voxels of each label per side and column, (n_labels, 2, n_columns).
+
+    ``rank`` is the place of each label in the result, (256,).
+    """
+    counts = np.zeros((rank.max() + 1, 2, len(plane)), np.int32)
+    for c in range(len(plane)):
+        start = 0
+        for i in range(begin[c], begin[c + 1]):
+            n_low = min(stop[i], plane[c]) - min(start, plane[c])
+            counts[rank[label[i]], 0, c] += n_low
+            counts[rank[label[i]], 1, c] += stop[i] - start - n_low
+            start = stop[i]
+    return counts
+
+
+@_compiled
+def find_ends(
+    begin: Places, stop: Places, label: Labels, plane: Places, value: int, first: int
+) -> Places:
+    """Return where a label begins and stops in each column on the low, then on the high side.
+
+    What goes through the plane ends there on the low side, and begins there on the high side.
+    Index 0 of the columns is index ``first`` of the volume.
+
+    Returns
+    -------
+    Places
+        Shape (4, n_columns): -start and stop on the low side, -start and stop on the high side, in
+        indices of the volume; -2³¹ where the label does not occur.
+    """
+    ends = np.full((4, len(plane)), -(2**31), np.int32)
+    for c in range(len(plane)):
+        start = 0
+        for i in range(begin[c], begin[c + 1]):
+            if label[i] == value and start < plane[c]:
+                ends[0, c] = max(ends[0, c], -(start + first))
+                ends[1, c] = min(stop[i], plane[c]) + first
+            if label[i] == value and stop[i] > plane[c]:
+                ends[2, c] = max(ends[2, c], -(max(start, plane[c]) + first))
+                ends[3, c] = stop[i] + first
+            start = stop[i]
+    return ends
+
+
+@_compiled
+def find_voids(
+    begin: Places, stop: Places, label: Labels, values: tuple[int, int, int], upwards: bool
+) -> tuple[Places, Flags]:
+    """Look along each column for pits below redeposited Li.
+
+    Parameters
+    ----------
+    begin, stop, label
+        The runs.
+    values
+        The labels of pits, redeposited Li and electrode.
+    upwards
+        Whether the column is seen from its beginning; from its end otherwise.
+
+    Returns
+    -------
+    n
+        The voxels of pits, and those of them before the last redeposited Li; (2, n_columns).
+    has
+        Whether there is redeposited Li, some right after a pit, some right after an electrode;
+        (3, n_columns).
+    """
+    pit, filled, electrode = values
+    n_columns = len(begin) - 1
+    n, has = np.zeros((2, n_columns), np.int32), np.zeros((3, n_columns), np.bool_)
+    for c in range(n_columns):
+        before = VALUES  # no label
+        for k in range(begin[c + 1] - begin[c]):
+            i = begin[c] + k if upwards else begin[c + 1] - 1 - k
+            if label[i] == pit:
+                n[0, c] += stop[i] - (stop[i - 1] if i > begin[c] else 0)
+            elif label[i] == filled:
+                n[1, c] = n[0, c]
+                has[0, c] = True
+                has[1, c] |= before == pit
+                has[2, c] |= before == electrode
+            before = label[i]
+    return n, has
