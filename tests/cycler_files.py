@@ -138,6 +138,51 @@ def write_mpt(folder: Path, *, comma: bool = False, current: str = "I/mA") -> Pa
     return path
 
 
+def _clock(row: Row) -> str:
+    in_step = row.time_s - 600 * (row.step - 1)
+    return f"0:{int(in_step // 60):02d}:{in_step % 60:04.1f}"
+
+
+def write_neware_csv(folder: Path) -> Path:
+    """As BTSDA 8 exports it: counters are set back at each step."""
+    columns: dict[str, Callable[[Row], object]] = {
+        "DataPoint": lambda r: 1,
+        "Cycle Index": lambda r: 1,
+        "Step Index": lambda r: r.step,
+        "Step Type": lambda r: ("Rest", "CC Chg", "CC DChg")[r.sign],
+        "Time": _clock,
+        "Total Time": lambda r: "0:00:00",
+        "Current(A)": lambda r: r.current_ma / 1e3,
+        "Voltage(V)": lambda r: r.voltage_v,
+        "Capacity(Ah)": lambda r: 0,
+        "Chg. Cap.(Ah)": lambda r: r.charged_mah / 1e3 if r.sign > 0 else 0,
+        "DChg. Cap.(Ah)": lambda r: r.back_mah / 1e3 if r.sign < 0 else 0,
+        "Date": lambda r: r.stamp,
+    }
+    return _table(folder / "neware.csv", "\ufeff", ",", columns)
+
+
+def write_neware_layers(folder: Path) -> Path:
+    """As BTS 7 exports it: cycles, steps and records in layers, in mA and mAh."""
+    lines = [
+        "Cycle ID,Cap_Chg(mAh),,,,,,",
+        ",Step ID,Step Name,,,,,",
+        ",,Record ID,Time(h:min:s.ms),Voltage(V),Current(mA),Capacity(mAh),Realtime",
+        "1,0.125,,,,,,",
+    ]
+    step = 0
+    for i, row in enumerate(rows()):
+        if row.step != step:
+            step = row.step
+            lines.append(f",{step},CC,,,,,")
+        part = (row.charged_mah if row.sign >= 0 else row.back_mah) if row.sign else 0
+        cells = (i + 1, _clock(row), row.voltage_v, row.current_ma, part, row.stamp)
+        lines.append(",," + ",".join(map(str, cells)))
+    path = folder / "layers.csv"
+    path.write_text("\r\n".join(lines) + "\r\n")
+    return path
+
+
 def write_novonix(folder: Path) -> Path:
     head = f"[Summary]\nNovonix UHPC data file\nStarted: {START}\n[End Summary]\n[Data]\n"
     columns: dict[str, Callable[[Row], object]] = {
@@ -156,6 +201,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "bdf": write_bdf,
     "biologic-mpt": write_mpt,
     "maccor": write_maccor,
+    "neware-csv": write_neware_csv,
     "novonix": write_novonix,
 }
 BINARY = {

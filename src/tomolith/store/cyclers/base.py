@@ -23,6 +23,7 @@ _STAMPS = (
     "%m/%d/%Y %H:%M:%S",
     "%Y-%m-%d %H:%M:%S",
     "%Y-%m-%d %H:%M:%S.%f",
+    "%Y/%m/%d %H:%M:%S",
     "%d.%m.%Y %H:%M:%S",
     "%d-%b-%y %I:%M:%S %p",
 )

@@ -57,7 +57,7 @@ class NewareReader:
         step_s = table.needed("time", "time", unit="s")
         steps = table.plain("step")
         columns = Columns(
-            _add_up(step_s, np.zeros(len(step_s)) if steps is None else steps),
+            add_up(step_s, np.zeros(len(step_s)) if steps is None else steps),
             table.needed("current", "current"),
             table.needed("voltage", "voltage", unit="V"),
             stated_charge(table, ("charge capacity",), ("discharge capacity",)),
@@ -72,12 +72,12 @@ class NewareReader:
         )
 
 
-def _add_up(step_s: Doubles, steps: Doubles) -> Doubles:
+def add_up(step_s: Doubles, steps: Doubles) -> Doubles:
     """Return the time since the start of the test from the time since the start of each step.
 
     Examples
     --------
-    >>> _add_up(np.array([0.0, 5.0, 0.0, 2.0]), np.array([1.0, 1.0, 2.0, 2.0])).tolist()
+    >>> add_up(np.array([0.0, 5.0, 0.0, 2.0]), np.array([1.0, 1.0, 2.0, 2.0])).tolist()
     [0.0, 5.0, 5.0, 7.0]
     """
     passed = np.diff(step_s)

@@ -21,6 +21,7 @@ CYCLERS = Registry(
         "biologic-mpt": "tomolith.store.cyclers.biologic_mpt:BiologicMptReader",
         "maccor": "tomolith.store.cyclers.maccor:MaccorReader",
         "neware": "tomolith.store.cyclers.neware:NewareReader",
+        "neware-csv": "tomolith.store.cyclers.neware_csv:NewareCsvReader",
         "novonix": "tomolith.store.cyclers.novonix:NovonixReader",
     },
     group="tomolith.cyclers",
