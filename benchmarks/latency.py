@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -22,15 +23,24 @@ from tomolith.learn.settings import PredictSettings
 
 PATCH_PX = 128
 REFERENCE = "unet"
+LIGHT = Component(name="transforcnn", options={"decoder": "light"})
 VARIANTS = {
-    "transforcnn, decoder: light": Component(name="transforcnn", options={"decoder": "light"})
+    "transforcnn, decoder: light": LIGHT,
+    "ensemble, decoder: light": Component(
+        name="ensemble", options={"members": [REFERENCE, {"name": LIGHT.name, **LIGHT.options}]}
+    ),
 }
 ENGINES = (("openvino", "mixed"), ("torch", "fp32"), ("torch", "bf16"))
 BATCHES = (1, 4, 16)
-ROUNDS, WARM_UPS = 15, 2
+LEAST_ROUNDS, ROUNDS, WARM_UPS = 3, 15, 2
 SLOW_S = 0.5  # a network that takes longer for one patch is not measured in larger batches
-GOALS = {"transforcnn": 1.0, "transforcnn, decoder: light": 1.0, "ensemble": 2.0}
-QUICK = ("unet", "ynet", "transforcnn", "transforcnn, decoder: light", "ensemble")
+GOALS = {
+    "transforcnn": 1.0,
+    "transforcnn, decoder: light": 1.0,
+    "ensemble": 2.0,
+    "ensemble, decoder: light": 2.0,
+}
+QUICK = (REFERENCE, "ynet", *GOALS)
 
 
 @dataclass(frozen=True)
@@ -52,9 +62,48 @@ class Timed:
         return statistics.median(a / b for a, b in zip(self.seconds, other.seconds, strict=True))
 
 
-def run(*, quick: bool) -> Result:
-    """Measure, and return the page."""
-    n_rounds = 3 if quick else ROUNDS
+@dataclass(frozen=True)
+class Extent:
+    """How many networks and rounds there are: six and few, or all and as many as time allows."""
+
+    quick: bool
+    minutes: float | None
+
+    @property
+    def most_rounds(self) -> int:
+        """Rounds in each batch size, where time allows."""
+        return LEAST_ROUNDS if self.quick else ROUNDS
+
+    @property
+    def seconds(self) -> float:
+        """Share of one engine's batch size, after which only the least rounds are made."""
+        shares = len(ENGINES) * len(BATCHES)
+        return math.inf if self.minutes is None else 60 * self.minutes / shares
+
+    @property
+    def arguments(self) -> str:
+        """What stood on the command line."""
+        given = ["--quick"] if self.quick else []
+        return " ".join([*given, *([f"--minutes {self.minutes:g}"] if self.minutes else [])])
+
+    def words(self) -> str:
+        """Say what was left out, if anything was."""
+        if self.quick:
+            return (
+                f"**A shortened run**: {len(QUICK)} networks and {LEAST_ROUNDS} rounds instead "
+                f"of all networks and {ROUNDS}."
+            )
+        if self.minutes is not None:
+            return (
+                f"**A shortened run**: {LEAST_ROUNDS} to {ROUNDS} rounds, as many as fitted into "
+                f"{self.minutes:g} minutes, instead of {ROUNDS}."
+            )
+        return ""
+
+
+def run(*, quick: bool, minutes: float | None = None) -> Result:
+    """Measure, and return the page; ``minutes`` in all, where that suffices for the least."""
+    extent = Extent(quick, minutes)
     networks, notes = build_networks(QUICK if quick else (*NETWORKS.names(), *VARIANTS))
     costs = {
         name: (count_parameters(net), count_flops(net, PATCH_PX)) for name, net in networks.items()
@@ -63,7 +112,7 @@ def run(*, quick: bool) -> Result:
     for backend, precision in ENGINES:
         settings = PredictSettings(backend=backend, precision=precision, device="cpu")
         try:
-            found = time_networks(networks, settings, n_rounds=n_rounds)
+            found = time_networks(networks, settings, extent)
         except MissingExtraError:
             notes.append(f"{backend} was left out: not installed.")
             continue
@@ -75,13 +124,19 @@ def run(*, quick: bool) -> Result:
     what = (
         f"Networks with random weights and the published sizes, one channel and two classes, on "
         f"patches of {PATCH_PX} × {PATCH_PX} pixels, from grey values in memory to logits in "
-        f"memory, {usable_cores()} threads. Median of {n_rounds} rounds after {WARM_UPS} for "
+        f"memory, {usable_cores()} threads. Median of all rounds after {WARM_UPS} for "
         "warming up; in each round all networks take their turn, and '× U-Net' is the median of "
         "the ratios of each round, so that a busy minute meets all alike. 'Best batch' is the "
         f"fastest per patch of {', '.join(map(str, BATCHES))}. A multiplication and an addition "
         "count as two operations."
     )
-    return Result("Latency of the networks", what, tables, [*verdicts, *notes])
+    return Result(
+        "Latency of the networks",
+        f"{what}\n\n{extent.words() or f'There were {ROUNDS} rounds.'}",
+        tables,
+        [*verdicts, *notes],
+        arguments=extent.arguments,
+    )
 
 
 def build_networks(names: Sequence[str]) -> tuple[dict[str, nn.Module], list[str]]:
@@ -103,11 +158,12 @@ def build_networks(names: Sequence[str]) -> tuple[dict[str, nn.Module], list[str
 
 
 def time_networks(
-    networks: dict[str, nn.Module], settings: PredictSettings, *, n_rounds: int
+    networks: dict[str, nn.Module], settings: PredictSettings, extent: Extent
 ) -> dict[str, list[Timed]]:
     """Time all networks in all batch sizes, in turns within each batch size."""
     found: dict[str, list[Timed]] = {name: [] for name in networks}
     for batch in BATCHES:
+        start = time.perf_counter()
         shape = (batch, 1, PATCH_PX, PATCH_PX)
         patches = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         backends = {
@@ -118,10 +174,11 @@ def time_networks(
         for backend in backends.values():
             for _ in range(WARM_UPS):
                 backend.logits(patches)
-        rounds = [
-            {name: _seconds(backend, patches) / batch for name, backend in backends.items()}
-            for _ in range(n_rounds)
-        ]
+        rounds: list[dict[str, float]] = []
+        while len(rounds) < LEAST_ROUNDS or (
+            len(rounds) < extent.most_rounds and time.perf_counter() - start < extent.seconds
+        ):
+            rounds.append({n: _seconds(b, patches) / batch for n, b in backends.items()})
         for name in backends:
             found[name].append(Timed(batch, tuple(taken[name] for taken in rounds)))
     return found

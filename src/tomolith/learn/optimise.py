@@ -1,20 +1,32 @@
-"""A network made ready for prediction: batch norms folded, convolutions in bf16."""
+"""A network made ready for prediction: layers folded and replaced, convolutions in bf16."""
 
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from tomolith.learn.shuffle import shuffle_pixels
+
 BatchShape = tuple[int, int, int, int]
 Precision = Literal["fp32", "mixed", "bf16"]
 
 
+@runtime_checkable
+class Rewritten(Protocol):
+    """A part of a network that computes the same faster once its weights are settled."""
+
+    def for_prediction(self) -> None:
+        """Rewrite the weights in place; the part is in eval mode, and never trained again."""
+
+
 def prepare(network: nn.Module, batch_shape: BatchShape, precision: Precision) -> nn.Module:
     """Return a copy of ``network`` that computes the same faster: eval mode, norms folded.
+
+    Parts that are :class:`Rewritten` then rewrite themselves.
 
     Parameters
     ----------
@@ -34,6 +46,10 @@ def prepare(network: nn.Module, batch_shape: BatchShape, precision: Precision) -
     """
     module = copy.deepcopy(network).eval()
     fold_batch_norms(module)
+    shuffle_pixels(module)
+    for part in list(module.modules()):
+        if isinstance(part, Rewritten):
+            part.for_prediction()
     if precision == "mixed":
         mix_precision(module, batch_shape)
     return module

@@ -46,6 +46,17 @@ def test_equal_members_are_the_member():
     torch.testing.assert_close(logits(joined, image()).exp(), shares)
 
 
+def test_logits_of_members_that_are_sure_stay_finite():
+    members = [small_bundle(), small_bundle(seed=1)]
+    joined = join_models(members, [0.5, 0.5]).build_network()
+    with torch.no_grad():
+        for member in joined.members:
+            member.head.bias.copy_(torch.tensor([0.0, 500.0, 0.0]))
+        found = joined(image())
+    assert bool(found.isfinite().all())
+    torch.testing.assert_close(found[:, 1], torch.zeros(2, 64, 64))
+
+
 def test_a_member_without_weight_is_left_out():
     members = [small_bundle(), small_bundle("transforcnn")]
     joined = join_models(members, [0.0, 2.0])

@@ -50,6 +50,17 @@ def test_the_light_decoder_adds_its_own_maps():
     assert torch.equal(given[0][:, :28], torch.full((1, 28, 16, 16), 5.0))
 
 
+@pytest.mark.parametrize("options", [{}, {"units": 16, "channels": 32}, {"norm": "none"}])
+def test_the_light_decoder_rewritten_for_prediction_gives_the_same(options):
+    net = build(decoder="light", **options)
+    image = torch.randn(2, 1, 48, 32)
+    expected, n_up = net(image), net.decoder.up[3].out_channels
+    net.decoder.for_prediction()
+    torch.testing.assert_close(net(image), expected)
+    alone = options.get("units", 8) == 8  # the tokens of 16 units fill two channels
+    assert net.decoder.up[3].out_channels == n_up + alone
+
+
 @pytest.mark.parametrize("options", [{"units": 4}, {"channels": 8}])
 def test_tokens_that_cannot_be_unfolded_are_refused(options):
     with pytest.raises(RecipeError, match="light decoder cannot unfold"):

@@ -20,7 +20,8 @@ Member = str | Mapping[str, Any]
 class Ensemble(nn.Module):
     """E-Net: the weighted mean of the probabilities of several networks, in one pass.
 
-    ``logits = log(sum_i w_i softmax(logits_i))``, so that their softmax is the weighted mean.
+    ``logits = log(sum_i w_i softmax(logits_i))``, so that their softmax is the weighted mean
+    (a probability below 1e-38 counts as 1e-38, so that logits stay finite).
     Source: E-Net of the TransforCNN paper (Methods), 0.2 U-Net + 0.8 TransforCNN.
 
     Parameters
@@ -72,14 +73,14 @@ class Ensemble(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (B, n_classes, H, W) of ``image`` (B, in_channels, H, W)."""
+        check_input(image, in_channels=self.in_channels, divisor=self.divisor)
+        # in fp32: half precision would round small probabilities away
         parts = [
-            own + math.log(weight)
-            for own, weight in zip(self.of_members(image), self.weights, strict=True)
+            weight * member(image).float().softmax(dim=1)
+            for member, weight in zip(self.members, self.weights, strict=True)
         ]
-        # logsumexp, term by term: OpenVINO cannot take a stack of members
-        highest = functools.reduce(torch.maximum, parts)
-        total = sum((part - highest).exp() for part in parts)
-        return highest + torch.as_tensor(total).log()
+        mean = functools.reduce(torch.add, parts)
+        return mean.clamp(min=torch.finfo(torch.float32).tiny).log()
 
     def of_members(self, image: Tensor) -> list[Tensor]:
         """Return the log-probabilities (B, n_classes, H, W) of each member, normalised."""

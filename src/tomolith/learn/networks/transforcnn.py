@@ -198,7 +198,9 @@ class EncoderUnit(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return tokens of the same shape (B, N, dims)."""
         packed = self.query_key_value(self.norm_attention(tokens))
-        q, k, v = packed.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        q, k, v = (
+            part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in packed.chunk(3, dim=2)
+        )
         seen = nn.functional.scaled_dot_product_attention(
             q, k, v, dropout_p=self.dropout if self.training else 0.0
         )
@@ -232,7 +234,7 @@ class Decoder(nn.Module):
         super().__init__()
         widths = [channels * 2**k for k in range(N_STAGES + 1)]
         _check_decoder(form, n_tokens_channels, widths, sub_patch_px=sub_patch_px)
-        self.form = form
+        self.form, self.n_tokens_channels, self.is_padded = form, n_tokens_channels, False
         first = int(math.log2(sub_patch_px // CELL_PX))
         self.down = nn.ModuleList(
             DoubleConv(
@@ -270,15 +272,39 @@ class Decoder(nn.Module):
         for index, block in enumerate(self.down):
             x = block(x if index == 0 else nn.functional.max_pool2d(x, 2))
             skips.append(x)
-        skips.pop()
+        tokens = tokens.to(skips.pop().dtype)  # in mixed precision: of one type with the maps
         for up, rise, merge in zip(self.up, self.rise, self.merge, strict=True):
-            parts = [up(x), rise(tokens)]
-            own = [skips.pop()] if skips else []
-            if self.form == "wide":
-                parts += own
-            joined = torch.cat(parts, dim=1)
-            x = merge(joined + own[0] if self.form == "light" and own else joined)
+            x, risen = up(x), rise(tokens)
+            own = skips.pop() if skips else None
+            if self.form == "light":
+                x = _pad_and_add(x, risen) if self.is_padded and own is None else _join(x, risen)
+                x = merge(x if own is None else x + own)
+            else:
+                x = merge(_join(x, risen, own if self.form == "wide" else None))
         return x
+
+    def for_prediction(self) -> None:
+        """Let the last transposed convolution give an empty channel too, to add the tokens to.
+
+        At full size that is faster than to concatenate a single channel.
+        """
+        if self.form == "light" and self.rise[-1].upscale_factor ** 2 == self.n_tokens_channels:
+            last = self.up[-1]
+            padded = nn.ConvTranspose2d(last.in_channels, last.out_channels + 1, 2, stride=2)
+            padded.weight = nn.Parameter(nn.functional.pad(last.weight, (0, 0, 0, 0, 0, 1)))
+            padded.bias = nn.Parameter(nn.functional.pad(last.bias, (0, 1)))
+            self.up[-1] = padded
+            self.is_padded = True
+
+
+def _join(*parts: Tensor | None) -> Tensor:
+    return torch.cat([part for part in parts if part is not None], dim=1)
+
+
+def _pad_and_add(x: Tensor, risen: Tensor) -> Tensor:
+    chosen = torch.zeros(1, x.shape[1], 1, 1, dtype=x.dtype, device=x.device)
+    chosen[:, -1] = 1
+    return x + risen * chosen
 
 
 def _rise(n_in: int, n_out: int, *, factor: int, norm: str) -> nn.Sequential:
