@@ -150,16 +150,17 @@ class UnlabelledSettings(Settings):
         ``"mean_teacher"``: the network shall say of a varied patch what an average of its earlier
         weights says (Tarvainen and Valpola, NeurIPS 2017); that average is what is kept.
     weight
-        Of the unlabelled loss beside the labelled one; ``None``: 1 for pseudo-labels, as in
-        FixMatch; 10 for the mean teacher, whose authors took 100 for the mean over ten classes
-        where this is a sum.
+        Of the unlabelled loss beside the labelled one. 1 is FixMatch's; the mean teacher's authors
+        took 100 for the mean over ten classes, which would be 10 for the sum taken here. On
+        simulated cells that much kept rare classes from being learnt at all.
     confidence
         Least probability of a pseudo-label; FixMatch's.
     ema
         Share of its weights that the teacher keeps at each step at most: during the ramp, and
         after it.
     ramp_up_frac
-        Share of the training over which the weight rises from nearly 0.
+        Share of the training over which the weight rises from nearly 0: long enough for rare
+        classes to be learnt from labels first.
     batch
         Unlabelled patches per step; ``None``: as many as labelled ones.
     augment
@@ -168,15 +169,15 @@ class UnlabelledSettings(Settings):
 
     Examples
     --------
-    >>> UnlabelledSettings.model_validate("mean_teacher").loss_weight
-    10.0
+    >>> UnlabelledSettings.model_validate("mean_teacher").weight
+    1.0
     """
 
     method: Literal["none", "pseudo_labels", "mean_teacher"] = "none"
-    weight: float | None = Field(None, gt=0)
+    weight: float = Field(1.0, gt=0)
     confidence: float = Field(0.95, gt=0, lt=1)
     ema: tuple[float, float] = (0.99, 0.999)
-    ramp_up_frac: float = Field(0.2, ge=0, le=1)
+    ramp_up_frac: float = Field(0.5, ge=0, le=1)
     batch: int | None = Field(None, ge=1)
     augment: AugmentSettings = AugmentSettings.model_validate("strong")
 
@@ -191,12 +192,6 @@ class UnlabelledSettings(Settings):
         if not all(0 <= share < 1 for share in value):
             raise ValueError("two shares, 0 to below 1")
         return value
-
-    @property
-    def loss_weight(self) -> float:
-        """Weight of the unlabelled loss after the ramp."""
-        default = 10.0 if self.method == "mean_teacher" else 1.0
-        return default if self.weight is None else self.weight
 
 
 class TrainSettings(Settings):
@@ -213,11 +208,12 @@ class TrainSettings(Settings):
     patience
         Stop after so many epochs without a better validation IoU; ``None``: never.
     patch_px
-        Side of the square patches, a multiple of the network's divisor.
+        Side of the square patches, or of the cubes of a 3-D network (64 or so), a multiple of the
+        network's divisor.
     batch
         Patches per step.
     patches_per_epoch
-        ``None``: enough to cover the labelled area twice, 256 to 4096.
+        ``None``: enough to cover the labelled area twice, 256 to 4096; of cubes 64 to 1024.
     balance
         Share of the patches drawn evenly over the classes, rather than over the labelled area.
     average_steps
@@ -304,7 +300,8 @@ class PredictSettings(Settings):
     overlap_frac
         Share of a patch that its neighbour covers too; logits are averaged there.
     patch_px
-        Side of the square patches; ``None``: as the network was trained.
+        Side of the square patches, of the cubes of a 3-D network; ``None``: as the network was
+        trained.
     batch_size
         Patches per call of the network, always this many; ``None``: what suits the
         device.

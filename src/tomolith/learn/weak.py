@@ -205,7 +205,7 @@ class WeakTrainer(Trainer):
         else:
             term = pseudo_label_loss(unlabelled, judged, usable, confidence=own.confidence)
         self._unlabelled.append(float(term.detach()))
-        return loss + own.loss_weight * ramp_up(self._done_frac(step), own.ramp_up_frac) * term
+        return loss + own.weight * ramp_up(self._done_frac(step), own.ramp_up_frac) * term
 
     def _views(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return the next patches as the judge and as the network sees them, and usable pixels."""

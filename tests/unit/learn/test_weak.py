@@ -268,9 +268,10 @@ def test_a_network_with_its_own_training_is_refused(sparse, tmp_path):
         train([sparse], settings, tmp_path, schema=SCHEMA)
 
 
-def test_a_method_alone_is_enough_and_each_has_its_weight():
-    assert TrainSettings(unlabelled="pseudo_labels").unlabelled.loss_weight == 1
-    assert UnlabelledSettings(method="mean_teacher", weight=3).loss_weight == 3
+def test_a_method_alone_is_enough():
+    assert TrainSettings(unlabelled="pseudo_labels").unlabelled == UnlabelledSettings(
+        method="pseudo_labels"
+    )
     assert TrainSettings().unlabelled.method == "none"
 
 
