@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,7 @@ VARIANTS = {
 ENGINES = (("openvino", "mixed"), ("torch", "fp32"), ("torch", "bf16"))
 BATCHES = (1, 4, 16)
 LEAST_ROUNDS, ROUNDS, WARM_UPS = 3, 15, 2
+QUICK_ROUNDS, QUICK_S = 45, 4.0  # most rounds, and seconds of them, in each batch size
 SLOW_S = 0.5  # a network that takes longer for one patch is not measured in larger batches
 GOALS = {
     "transforcnn": 1.0,
@@ -64,7 +65,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Extent:
-    """How many networks and rounds there are: six and few, or all and as many as time allows."""
+    """How many networks there are, and how many rounds as time allows."""
 
     quick: bool
     minutes: float | None
@@ -72,11 +73,13 @@ class Extent:
     @property
     def most_rounds(self) -> int:
         """Rounds in each batch size, where time allows."""
-        return LEAST_ROUNDS if self.quick else ROUNDS
+        return QUICK_ROUNDS if self.quick else ROUNDS
 
     @property
     def seconds(self) -> float:
-        """Share of one engine's batch size, after which only the least rounds are made."""
+        """Time for the rounds of one batch size, after which only the least rounds are made."""
+        if self.quick:
+            return QUICK_S
         shares = len(ENGINES) * len(BATCHES)
         return math.inf if self.minutes is None else 60 * self.minutes / shares
 
@@ -90,19 +93,20 @@ class Extent:
         """Say what was left out, if anything was."""
         if self.quick:
             return (
-                f"**A shortened run**: {len(QUICK)} networks and {LEAST_ROUNDS} rounds instead "
-                f"of all networks and {ROUNDS}."
+                f"**A shortened run**: {len(QUICK)} networks instead of all, and {LEAST_ROUNDS} "
+                f"to {QUICK_ROUNDS} rounds, as many as fitted into {QUICK_S:g} s in each batch "
+                f"size, instead of {ROUNDS}."
             )
         if self.minutes is not None:
             return (
                 f"**A shortened run**: {LEAST_ROUNDS} to {ROUNDS} rounds, as many as fitted into "
-                f"{self.minutes:g} minutes, instead of {ROUNDS}."
+                f"{self.minutes:g} minutes without those for preparing, instead of {ROUNDS}."
             )
         return ""
 
 
 def run(*, quick: bool, minutes: float | None = None) -> Result:
-    """Measure, and return the page; ``minutes`` in all, where that suffices for the least."""
+    """Measure, and return the page; ``minutes`` for all rounds, where they suffice."""
     extent = Extent(quick, minutes)
     networks, notes = build_networks(QUICK if quick else (*NETWORKS.names(), *VARIANTS))
     costs = {
@@ -163,7 +167,6 @@ def time_networks(
     """Time all networks in all batch sizes, in turns within each batch size."""
     found: dict[str, list[Timed]] = {name: [] for name in networks}
     for batch in BATCHES:
-        start = time.perf_counter()
         shape = (batch, 1, PATCH_PX, PATCH_PX)
         patches = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         backends = {
@@ -174,14 +177,23 @@ def time_networks(
         for backend in backends.values():
             for _ in range(WARM_UPS):
                 backend.logits(patches)
-        rounds: list[dict[str, float]] = []
-        while len(rounds) < LEAST_ROUNDS or (
-            len(rounds) < extent.most_rounds and time.perf_counter() - start < extent.seconds
-        ):
-            rounds.append({n: _seconds(b, patches) / batch for n, b in backends.items()})
+        rounds = _rounds(backends, patches, extent)
         for name in backends:
             found[name].append(Timed(batch, tuple(taken[name] for taken in rounds)))
     return found
+
+
+def _rounds(
+    backends: Mapping[str, Backend], patches: np.ndarray, extent: Extent
+) -> list[dict[str, float]]:
+    """Return the seconds per patch of every network, round by round."""
+    rounds: list[dict[str, float]] = []
+    start = time.perf_counter()
+    while len(rounds) < LEAST_ROUNDS or (
+        len(rounds) < extent.most_rounds and time.perf_counter() - start < extent.seconds
+    ):
+        rounds.append({n: _seconds(b, patches) / len(patches) for n, b in backends.items()})
+    return rounds
 
 
 def _seconds(backend: Backend, patches: np.ndarray) -> float:
