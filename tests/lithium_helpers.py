@@ -67,6 +67,7 @@ def rows(*, bars: bool = True) -> list[QuantityRow]:
         for a, b in (("dendrite", "deposited"), ("dendrite", "pit"), ("pit", "redeposited")):
             r = None if i == 0 else float(np.tanh(0.3 * i - 1))
             add(scan, f"{a} ~ {b}", "pearson", r, "1", 0.2)
+            add(scan, f"{a} ~ {b}", "pearson_p", None if r is None else 0.01 / abs(r), "1")
         gap = 140.0 + 9.0 * min(i, N_PULSES)
         add(scan, "electrodes", "gap", gap, "um", 2.0)
         add(scan, "gap", "swelling", gap - 140.0, "um", 2.5)
@@ -160,4 +161,5 @@ def write_cycler(folder: Path, *, bars: bool = True) -> None:
     sign = np.where(pulse <= N_PULSES, 1, -1)
     voltage = sign * (0.08 + 0.05 * np.exp(-(on_min % PULSE_MIN)))
     table = {"pulse": pulse, "current_on_min": on_min, "voltage_v": voltage}
+    table |= {"lowest_v": sign * 0.105 - 0.025, "highest_v": sign * 0.105 + 0.025}
     pq.write_table(pa.table(table), folder / "voltage.parquet")

@@ -19,7 +19,7 @@ from tomolith.measure.rows import SERIES
 PLATED, REGROWN = ("dendrite", "deposited"), ("redeposited",)
 CLASSES = (*PLATED, "pit", *REGROWN)
 PLACES = ("neither", "only dendrite or deposited", "only redeposited", "both")
-GROWTH_PART = "dendrite or deposited, half cycle ~ redeposited, full cycle"
+GROWTH_PART = "dendrite or deposited, at its most ~ redeposited, last scan"
 BY_CHANCE = "both, expected by chance"
 _HOW = "plan maps of thickness, Dutilleul's modified t-test"
 _CONSTANT = "a plan map is the same everywhere"
@@ -123,7 +123,7 @@ def _pixel(maps: PlanMaps) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class GrowthMap:
-    """Where Li was plated at half cycle, against where Li was redeposited at full cycle.
+    """Where Li was at its most plated, against where Li was redeposited in the last scan.
 
     Parameters
     ----------

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.measure.quantities.sides import electrode_part
+from tomolith.measure.rows import SERIES
 from tomolith.report.figures import to_png
 from tomolith.report.lithium_files import Line, LithiumFiles
 from tomolith.report.lithium_style import (
@@ -21,6 +23,7 @@ from tomolith.report.lithium_style import (
     class_marks,
     draw_line,
     largest,
+    legend,
     plain,
     side_by_side,
     time_axis,
@@ -28,6 +31,7 @@ from tomolith.report.lithium_style import (
 )
 
 _BETWEEN = " ~ "
+_SIGNIFICANT = 0.05
 
 
 def draw_curves(files: LithiumFiles) -> Iterator[Drawn]:
@@ -77,27 +81,29 @@ def _volumes(files: LithiumFiles) -> Drawn | None:
             draw_line(axes, line, _mark(files, marks[line.name]), scale=scale)
         _finish(axes, files, f"volume ({unit})")
         axes.set_ylim(*_around(axes, lines))
-        axes.legend(frameon=False, fontsize=9)
+        legend(axes)
     lines = [line for found in panels for line in found]
     caption = f"Volume of each class against {_against(files)}.{_shaded(files)} {bars_text(lines)}"
     return Drawn("lithium-volumes.png", to_png(figure), "Volumes through the cycle", caption)
 
 
 def _around(axes: Axes, lines: Sequence[Line]) -> tuple[float, float]:
-    """Return limits that begin at 0 unless the numbers vary little about a large one."""
+    """Return limits that begin just below 0 unless the numbers vary little about a large one."""
     low, high = axes.get_ylim()
     values = [p.value for line in lines for p in line.points]
-    return (0.0, high) if min(values) < 0.5 * max(values) else (low, high)
+    # whole markers at 0, and what bars reach below it is no volume
+    return (-0.03 * high, high) if min(values) < 0.5 * max(values) else (low, high)
 
 
 def _thickness(files: LithiumFiles) -> Drawn | None:
     """Effective thickness of both sides, the electrode alone and with what grew on it."""
-    colours = {c.role: c.colour for c in files.classes}
+    marks = class_marks(files.classes)
+    alone = next((marks[c.name] for c in files.classes if c.role == "electrode"), Mark(INK, "s"))
     panels = {}
     for side in (STRIPPING, PLATING):
         pairs = (
-            (electrode_part(side), "electrode", Mark(colours.get("electrode", INK), "s", "-")),
-            (f"{side}, all Li", "with deposits", Mark(INK, "o", (0, (5, 1.5)), is_hollow=True)),
+            (electrode_part(side), "electrode", alone),
+            (f"{side}, all Li", "with deposits", Mark(INK, "o", is_hollow=True)),
         )
         found = [(files.line("effective_thickness", p, name=n), m) for p, n, m in pairs]
         panels[side] = [(line, mark) for line, mark in found if line]
@@ -110,7 +116,7 @@ def _thickness(files: LithiumFiles) -> Drawn | None:
             draw_line(axes, line, _mark(files, mark))
         _finish(axes, files, "effective thickness (µm)" if side == STRIPPING else "")
         axes.set_title(side, fontsize=10, pad=18 if files.cycler else 6)
-        axes.legend(frameon=False, fontsize=9)
+        legend(axes)
     lines = [line for drawn in panels.values() for line, _ in drawn]
     caption = (
         "Volume over plan area of each electrode: alone, and with the Li that grew on it "
@@ -134,7 +140,7 @@ def _coverage(files: LithiumFiles) -> Drawn | None:
         draw_line(axes, line, _mark(files, marks[line.name]), scale=100.0)
     _finish(axes, files, "plan area covered (%)")
     axes.set_ylim(-2, 102)
-    figure.legend(frameon=False, fontsize=9, loc="outside right upper")
+    legend(figure, loc="outside right upper")
     caption = (
         "Share of the plan area where a class occurs at all, seen across the cell; the rest is not "
         f"occupied by it.{_shaded(files)} {bars_text(lines)}"
@@ -144,40 +150,65 @@ def _coverage(files: LithiumFiles) -> Drawn | None:
 
 def _pearson(files: LithiumFiles) -> Drawn | None:
     """Pearson's coefficient of each pair of plan maps, a panel each."""
-    marks = class_marks(files.classes)
-    lines = [
-        line
-        for part in files.parts("pearson")
-        if set(part.split(_BETWEEN)) <= set(marks) and (line := files.line("pearson", part))
-    ]
-    lines = [line for line in lines if len(line.points) > 1]
+    parts = files.parts("pearson")
+    lines = [line for part in parts if (line := files.line("pearson", part))]
     if not lines:
         return None
     n_columns = min(3, len(lines))
     n_rows = -(-len(lines) // n_columns)
-    figure = Figure(figsize=(WIDTH_IN, 0.5 + 2.0 * n_rows), layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, 0.8 + 2.0 * n_rows), layout="constrained")
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
     for i, (axes, line) in enumerate(zip(panels.ravel(), lines, strict=False)):
         axes.axhline(0, color=INK, linewidth=0.8)
-        draw_line(axes, line, _mark(files, Mark(INK, "o")))
+        _draw_tested(axes, files, line)
         _finish(axes, files, "Pearson's r" if i % n_columns == 0 else "", words=i < n_columns)
-        axes.set_title(
-            line.name.replace(_BETWEEN, " and "),
-            fontsize=9.5,
-            pad=16 if files.cycler and i < n_columns else 5,
-        )
+        pad = 16 if files.cycler and i < n_columns else 5
+        axes.set_title(line.name.replace(_BETWEEN, " and "), fontsize=9.5, pad=pad)
         axes.set_ylim(-1.05, 1.05)
         if i < len(lines) - n_columns:
             axes.set_xlabel("")
+        else:  # nothing stands below it
+            axes.tick_params(labelbottom=True)
     for axes in panels.ravel()[len(lines) :]:
         axes.set_axis_off()
+    _legend_of_tests(figure)
+    title = "What lies over the same places"
+    return Drawn("lithium-pearson.png", to_png(figure), title, _pearson_text(files, lines))
+
+
+def _draw_tested(axes: Axes, files: LithiumFiles, line: Line) -> None:
+    """Draw a coefficient through the series; a filled marker is one that the test rejects."""
+    draw_line(axes, line, _mark(files, Mark(INK, "o", is_hollow=True)))
+    tests = files.line("pearson_p", line.name)
+    chance = {p.x: p.value for p in tests.points} if tests else {}
+    sure = [p for p in line.points if chance.get(p.x, 1.0) < _SIGNIFICANT]
+    axes.plot([p.x for p in sure], [p.value for p in sure], "o", color=INK, markersize=5, zorder=3)
+
+
+def _legend_of_tests(figure: Figure) -> None:
+    words = {INK: f"p < {_SIGNIFICANT:g}", "white": f"p ≥ {_SIGNIFICANT:g}, or not known"}
+    handles = [
+        Line2D([], [], ls="", marker="o", mec=INK, mew=1.2, ms=5, mfc=face, label=label)
+        for face, label in words.items()
+    ]
+    figure.legend(handles=handles, frameon=False, fontsize=9, loc="outside lower center", ncols=2)
+
+
+def _pearson_text(files: LithiumFiles, lines: Sequence[Line]) -> str:
     caption = (
-        "Pearson's coefficient of the thickness maps of two classes: above 0 they lie over the "
-        f"same places, below 0 they avoid each other.{_shaded(files)} "
+        "Pearson's coefficient of two plan maps, of classes their thickness: above 0 they lie over "
+        "the same places, below 0 they avoid each other. Filled: had the two nothing to do with "
+        f"each other, fewer than {100 * _SIGNIFICANT:g} % would lie as far from 0 (Dutilleul's "
+        f"modified t-test, for each point alone).{_shaded(files)} "
         f"{bars_text(lines, are_beside=False)}"
     )
-    title = "What lies over the same places"
-    return Drawn("lithium-pearson.png", to_png(figure), title, caption)
+    in_scans = {r.class_name for r in files.rows if r.quantity == "pearson" and r.scan != SERIES}
+    drawn = {line.name for line in lines}
+    constant = [part for part in files.parts("pearson") if part in in_scans - drawn]
+    if constant:
+        names = ", ".join(part.replace(_BETWEEN, " and ") for part in constant)
+        caption += f" Not drawn, as one of the two is the same everywhere in every scan: {names}."
+    return caption
 
 
 def _gap(files: LithiumFiles) -> Drawn | None:
@@ -202,7 +233,7 @@ def _gap(files: LithiumFiles) -> Drawn | None:
             draw_line(axes, line, _mark(files, mark))
         _finish(axes, files, label)
         if len(drawn) > 1:
-            axes.legend(frameon=False, fontsize=9)
+            legend(axes)
     lines = [line for drawn, _ in panels for line, _ in drawn]
     caption = (
         "Mean distance between the inner faces of the electrodes, and how far that distance and "

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.report.figures import to_png
-from tomolith.report.lithium_files import Cycler, Line, LithiumFiles, Point
+from tomolith.report.lithium_files import Cycler, Line, LithiumFiles, Point, Voltage
 from tomolith.report.lithium_style import (
     INK,
     SIDES,
@@ -21,6 +21,7 @@ from tomolith.report.lithium_style import (
     bars_text,
     draw_line,
     largest,
+    legend,
     plain,
     side_by_side,
     time_axis,
@@ -69,7 +70,7 @@ def _closure(files: LithiumFiles, cycler: Cycler) -> Drawn | None:
     time_axis(axes, files)
     plain(axes)
     axes.set_ylabel(f"Li gained since the first scan ({unit})")
-    figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=3)
+    legend(figure, loc="outside lower center", n_columns=3)
     caption = (
         "Li that each side has gained since the first scan, as the scans show it, against what "
         "the charge says by Faraday's law on the analysed area: gained by the plating side, lost "
@@ -123,7 +124,8 @@ def _ratios(files: LithiumFiles, cycler: Cycler) -> Drawn | None:
     figure = Figure(figsize=(WIDTH_IN, 3.4), layout="constrained")
     axes = figure.subplots()
     axes.axhline(0, color=INK, linewidth=0.8)
-    axes.axhline(1, color=_EXPECTED.colour, linewidth=1.4, linestyle=_EXPECTED.dashes)
+    label = "1: all that the charge says"
+    axes.axhline(1, color=_EXPECTED.colour, linewidth=1.4, linestyle=_EXPECTED.dashes, label=label)
     for line in side_by_side(lines):
         draw_line(axes, line, SIDES.get(line.name, Mark(SOFT, "^")))
     values = [v for line in lines for p in line.points for v in (p.value, p.low, p.high)]
@@ -133,7 +135,7 @@ def _ratios(files: LithiumFiles, cycler: Cycler) -> Drawn | None:
     time_axis(axes, files)
     plain(axes)
     axes.set_ylabel("CT capacity / cycler capacity")
-    figure.legend(frameon=False, fontsize=9, loc="outside right upper")
+    legend(figure, loc="outside lower center", n_columns=3)
     caption = (
         "Li that the scans show to have moved from one scan to the next, over what the charge "
         "between them says; drawn at the later scan. At the dashed line, 1, the scans show all of "
@@ -146,17 +148,18 @@ def _ratios(files: LithiumFiles, cycler: Cycler) -> Drawn | None:
 
 
 def _voltage(files: LithiumFiles, cycler: Cycler) -> Drawn | None:
-    """Voltage against current-on time, with the scans marked."""
+    """Voltage and its envelope against current-on time, with the scans marked."""
     curve = files.voltage
     if curve is None or not len(curve.voltage_v):
         return None
-    figure = Figure(figsize=(WIDTH_IN, 3.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, 3.6), layout="constrained")
     axes = figure.subplots()
+    _draw_envelope(axes, curve, [half.start_min for half in cycler.half_cycles[1:]])
     # the line is broken where a rest was left out
     breaks = np.flatnonzero(np.diff(curve.pulse)) + 1
     on_min = np.insert(curve.current_on_min, breaks, np.nan)
     voltage = np.insert(curve.voltage_v, breaks, np.nan)
-    axes.plot(on_min, voltage, color=INK, linewidth=1.0)
+    axes.plot(on_min, voltage, color=INK, linewidth=1.0, label="voltage")
     axes.axhline(0, color=SOFT, linewidth=0.7)
     places = [s.current_on_min for s in cycler.scans]
     low, high = float(np.nanmin(voltage)), float(np.nanmax(voltage))
@@ -168,9 +171,22 @@ def _voltage(files: LithiumFiles, cycler: Cycler) -> Drawn | None:
     time_axis(axes, files)
     plain(axes)
     axes.set_ylabel("voltage (V)")
-    figure.legend(frameon=False, fontsize=9, loc="outside right upper")
+    legend(figure, loc="outside lower center", n_columns=3)
     caption = (
-        f"Voltage while current flows, rests left out, from {cycler.file}. Triangles: when the "
-        "scans were taken. Discharge is shaded."
+        f"Voltage while current flows, rests left out, from {cycler.file}. Band: the envelope, "
+        "from the lowest to the highest voltage of each pulse. Triangles: when the scans were "
+        "taken. Discharge is shaded."
     )
-    return Drawn("lithium-voltage.png", to_png(figure), "Voltage", caption)
+    return Drawn("lithium-voltage.png", to_png(figure), "Voltage and its envelope", caption)
+
+
+def _draw_envelope(axes: Axes, curve: Voltage, turns_min: Sequence[float]) -> None:
+    """Draw the lowest and highest voltage of each pulse as a band, broken where current turns."""
+    starts = np.flatnonzero(np.diff(curve.pulse)) + 1
+    turns = [i for i in starts if np.isclose(curve.current_on_min[i], turns_min).any()]
+    parts = (curve.current_on_min, curve.lowest_v, curve.highest_v)
+    on_min, lowest, highest = (np.insert(part, turns, np.nan) for part in parts)
+    colour = _EXPECTED.colour
+    axes.fill_between(on_min, lowest, highest, color=colour, alpha=0.18, lw=0, label="envelope")
+    for edge in (lowest, highest):
+        axes.plot(on_min, edge, color=colour, linewidth=0.9)

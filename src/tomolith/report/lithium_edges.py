@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.report.figures import to_png
 from tomolith.report.lithium_files import LithiumFiles
-from tomolith.report.lithium_style import WIDTH_IN, Drawn, plain, stage_titles
+from tomolith.report.lithium_style import WIDTH_IN, Drawn, legend, plain, stage_titles
 
 _LOOKS = {
     "first": ("#000000", "-"),
@@ -54,10 +54,11 @@ def draw_edges(files: LithiumFiles) -> Drawn | None:
     axes.set_aspect("equal")
     axes.margins(x=0.01, y=0.12)
     _name_sides(axes, edges)
-    figure.legend(frameon=False, fontsize=9, loc="outside lower center", ncols=3)
-    when = "first, half and full cycle" if files.cycler else "the first, middle and last scan"
+    legend(figure, loc="outside lower center", n_columns=3)
+    n_scans = len({edge.scan for edge in edges})
     caption = (
-        f"Inner faces of both electrodes at {when}, on the cross-section at {first.axes[0]} = "
+        f"Inner faces of both electrodes in {n_scans} scan{'s' if n_scans > 1 else ''}, on the "
+        f"cross-section at {first.axes[0]} = "
         f"{first.at_um:.0f} µm. Heights count from the centre of the volume; both axes have the "
         "same scale. A gap in a line: no electrode is seen there."
     )

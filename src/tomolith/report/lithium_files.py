@@ -92,11 +92,16 @@ class Cycler:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Voltage:
-    """Voltage against current-on time, one entry per sample under current."""
+    """Voltage against current-on time, one entry per sample under current.
+
+    ``lowest_v`` and ``highest_v`` are the envelope: those of the pulse that the sample is of.
+    """
 
     current_on_min: Doubles
     voltage_v: Doubles
     pulse: Doubles
+    lowest_v: Doubles
+    highest_v: Doubles
 
 
 @dataclass(frozen=True)
@@ -338,7 +343,7 @@ def _read_voltage(folder: Path) -> Voltage | None:
         table = pq.read_table(path)
         columns = [
             np.asarray(table.column(name).to_numpy(), np.float64)
-            for name in ("current_on_min", "voltage_v", "pulse")
+            for name in ("current_on_min", "voltage_v", "pulse", "lowest_v", "highest_v")
         ]
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise _damaged(path, error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -16,7 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
 from tomolith.errors import ReadError
-from tomolith.measure.colocalisation import PLACES
+from tomolith.measure.colocalisation import GROWTH_PART, PLACES
 from tomolith.measure.map_files import MapEntry
 from tomolith.measure.rows import SERIES
 from tomolith.report.figures import to_png
@@ -27,6 +28,9 @@ from tomolith.report.lithium_style import INK, WIDTH_IN, Drawn, scale_bar, stage
 _LONGEST_PX = 420
 _NOTHING = "#e4e4e4"
 _GROWTH = "growth"
+_MOST_SCANS = 6
+_TITLE_WIDTH = 18
+_LOWEST_IN = 2.3  # below it, the words beside an upright colour bar do not fit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +77,7 @@ def _plan(files: LithiumFiles, entry: MapEntry) -> _Plan:
 
 def _series(files: LithiumFiles) -> Drawn | None:
     """Thickness maps: a row for each class, a column for each chosen scan, one colour bar."""
-    titles = stage_titles(files)
+    titles = scans_shown(files)
     grid: dict[str, list[_Plan | None]] = {}
     for name in [c.name for c in files.classes if c.role not in ("background", "electrode")]:
         entries = [_of_class(files, scan, name) for scan in titles]
@@ -84,15 +88,15 @@ def _series(files: LithiumFiles) -> Drawn | None:
     if not plans:
         return None
     top = _top(plans)
-    figure, panels = _panels(plans[0], len(grid), len(titles))
+    figure, panels = _panels(plans[0], len(grid), len(titles), beside_in=2.0)
     image: AxesImage | None = None
     for axes_row, (name, row) in zip(panels, grid.items(), strict=True):
-        axes_row[0].set_ylabel(name, fontsize=9.5)
+        axes_row[0].set_ylabel(name, fontsize=9.5, rotation=0, ha="right", va="center")
         for axes, plan in zip(axes_row, row, strict=True):
             if plan is not None:
                 image = _show(axes, plan, top, has_scale=axes is panels[-1, -1]) or image
     for axes, title in zip(panels[0], titles.values(), strict=True):
-        axes.set_title(title, fontsize=9)
+        axes.set_title(title, fontsize=8 if len(titles) > 3 else 9)
     unit = plans[0].entry.unit
     _bar(figure, image, panels, "thickness (µm)" if unit == "um" else "share of the column")
     caption = (
@@ -100,9 +104,30 @@ def _series(files: LithiumFiles) -> Drawn | None:
         f"{plans[0].way}. All maps have the same colours, the thickest 0.5 % of their points the "
         "last one; grey: the class is not there."
     )
+    if len(titles) < len(files.scans):
+        caption += f" {len(titles)} of {len(files.scans)} scans, spread over the series."
     if plans[0].entry.pixel_um is None:
         caption += " The pixel size is unknown, so there is no scale bar."
     return Drawn("lithium-plan-views.png", to_png(figure), "Plan views of the Li", caption)
+
+
+def scans_shown(files: LithiumFiles) -> dict[str, str]:
+    """Return the titles of scans spread evenly over the series: first, half cycle and last too."""
+    scans = files.scans
+    n = min(len(scans), _MOST_SCANS)
+    chosen = {round(i * (len(scans) - 1) / max(n - 1, 1)) for i in range(n)}
+    half = scans.index(files.stages["half"]) if "half" in files.stages else None
+    if half is not None and half not in chosen:
+        inner = chosen - {0, len(scans) - 1}
+        chosen = chosen - {min(inner, key=lambda i: abs(i - half))} | {half}
+    stages = stage_titles(files)
+    titles = {scans[i]: stages.get(scans[i], scans[i]) for i in sorted(chosen)}
+    if len(titles) <= len(stages):
+        return titles
+    return {
+        scan: f"{title.removesuffix(scan).strip()}\n{fill(scan, _TITLE_WIDTH)}".strip()
+        for scan, title in titles.items()
+    }
 
 
 def _of_class(files: LithiumFiles, scan: str, name: str) -> MapEntry | None:
@@ -143,7 +168,7 @@ def _growth(files: LithiumFiles) -> Drawn | None:
     by_class = {c.name: c.colour for c in files.classes}
     colours = [_NOTHING, by_class.get("deposited", "#E69F00")]
     colours += [by_class.get("redeposited", "#009E73"), INK]
-    figure, panels = _panels(plan, 1, 1, widest_in=4.6, legend_in=2.6)
+    figure, panels = _panels(plan, 1, 1, widest_in=4.6, beside_in=2.6)
     axes = panels[0, 0]
     height, width = plan.size_um
     axes.imshow(
@@ -167,6 +192,7 @@ def _growth(files: LithiumFiles) -> Drawn | None:
     caption = (
         f"Where dendrites and deposited Li fell, and where Li was redeposited later"
         f"{f' ({scans})' if scans else ''}; share of the plan area. {_by_chance(files)}"
+        f"{_alike(files)}"
         f"Seen across the cell, {plan.way}."
     )
     return Drawn("lithium-growth.png", to_png(figure), "Where Li grows back", caption)
@@ -179,14 +205,25 @@ def _by_chance(files: LithiumFiles) -> str:
     return ""
 
 
+def _alike(files: LithiumFiles) -> str:
+    """Return in words how alike the two thickness maps are."""
+    found = {r.quantity: r for r in files.rows if (r.scan, r.class_name) == (SERIES, GROWTH_PART)}
+    r, p = found.get("pearson"), found.get("pearson_p")
+    if r is None or r.value is None:
+        return ""
+    between = "" if r.low is None else f" ({r.low:.2f} to {r.high:.2f})"
+    chance = "" if p is None or p.value is None else f", p = {p.value:.2g}"
+    return f"Pearson's r of the two thickness maps: {r.value:.2f}{between}{chance}. "
+
+
 def _panels(
-    plan: _Plan, n_rows: int, n_columns: int, *, widest_in: float = 2.6, legend_in: float = 1.1
+    plan: _Plan, n_rows: int, n_columns: int, *, widest_in: float = 2.6, beside_in: float = 1.1
 ) -> tuple[Figure, npt.NDArray[np.object_]]:
     """Return a figure with panels of the shape of a map, without axes."""
     height, width = plan.size_um
-    panel_in = min(widest_in, (WIDTH_IN - 0.4 - legend_in) / n_columns)
+    panel_in = min(widest_in, (WIDTH_IN - 0.4 - beside_in) / n_columns)
     size = (
-        0.4 + panel_in * n_columns + legend_in,
+        0.4 + panel_in * n_columns + beside_in,
         0.35 + n_rows * (min(panel_in * height / width, 6.0) + 0.08),
     )
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.06, compress=True))
@@ -224,10 +261,16 @@ def _bar(
 ) -> None:
     if image is None:
         return
+    height = figure.get_figheight()
+    is_low = height < _LOWEST_IN
+    if is_low:
+        figure.set_figheight(height + 0.6)
     bar = figure.colorbar(
         image,
         ax=panels,  # type: ignore[arg-type]
         label=label,
+        location="bottom" if is_low else "right",
+        shrink=0.5 if is_low else 1.0,
         fraction=0.05,
         aspect=28,
         extend="max",

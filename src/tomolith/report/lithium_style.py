@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
@@ -20,6 +21,8 @@ WIDTH_IN = 8.6
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (7, 2)), (0, (3, 1, 1, 1)))
 _APART_FRAC = 0.008
+_DASHES_IN_LEGEND = 3.4  # times the font size: two dashes at least
+_AT_HALF_FRAC = 0.01
 _MOST_NAMES = 13
 
 
@@ -71,8 +74,18 @@ def stage_titles(files: LithiumFiles) -> dict[str, str]:
     >>> stage_titles(LithiumFiles(Path(), (), ()))
     {}
     """
-    words = {"first": "first", "half": "half cycle" if files.cycler else "middle", "last": "last"}
+    words = {"first": "first", "half": _half_words(files), "last": "last"}
     return {scan: f"{words[stage]}: {scan}" for stage, scan in files.stages.items()}
+
+
+def _half_words(files: LithiumFiles) -> str:
+    """Return what the middle scan is called: at half cycle only where the current turns at it."""
+    if files.cycler is None or "half" not in files.stages:
+        return "middle"
+    first, last = files.cycler.half_cycles[0], files.cycler.half_cycles[-1]
+    off_min = abs(files.places[files.stages["half"]] - first.stop_min)
+    is_at_half = len(files.cycler.half_cycles) > 1 and off_min <= _AT_HALF_FRAC * last.stop_min
+    return "half cycle" if is_at_half else "middle"
 
 
 def draw_line(axes: Axes, line: Line, mark: Mark, *, scale: float = 1.0, label: str = "") -> None:
@@ -103,6 +116,8 @@ def draw_line(axes: Axes, line: Line, mark: Mark, *, scale: float = 1.0, label: 
 def side_by_side(lines: Sequence[Line]) -> list[Line]:
     """Move the points of several lines apart a little, so that their bars do not hide each other.
 
+    Points without a bar stay where they are.
+
     Examples
     --------
     >>> from tomolith.report.lithium_files import Point
@@ -118,7 +133,8 @@ def side_by_side(lines: Sequence[Line]) -> list[Line]:
         replace(
             line,
             points=tuple(
-                replace(p, x=p.x + step * (i - (len(lines) - 1) / 2)) for p in line.points
+                p if p.low is None else replace(p, x=p.x + step * (i - (len(lines) - 1) / 2))
+                for p in line.points
             ),
         )
         for i, line in enumerate(lines)
@@ -171,6 +187,13 @@ def plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def legend(target: Axes | Figure, *, loc: str = "best", n_columns: int = 1) -> None:
+    """Name the lines; handles are long enough to show which of them are dashed."""
+    target.legend(
+        frameon=False, fontsize=9, loc=loc, ncols=n_columns, handlelength=_DASHES_IN_LEGEND
+    )
+
+
 def volume_scale(largest_um3: float) -> tuple[float, str]:
     """Return the factor and the unit that keep the ticks of a volume axis short.
 
@@ -205,7 +228,7 @@ def bars_text(lines: Sequence[Line], *, are_beside: bool = True) -> str:
         what = "; the column 'method' of the table says of what"
     text = f"Bars: 95 % interval{some}{what}."
     if are_beside and sum(line.has_bars for line in lines) > 1:
-        text += " Points of one scan stand beside each other, so that no bar hides another."
+        text += " Bars of one scan stand beside each other, so that none hides another."
     return text
 
 
@@ -219,11 +242,11 @@ def scale_bar(axes: Axes, size_um: tuple[float, float]) -> None:
         Rectangle((left, height - margin - thick), length, thick, fc="white", ec="black", lw=0.6)
     )
     axes.text(
-        left + length / 2,
+        width - margin,
         height - 1.5 * margin - thick,
         length_text(length),
         color="white",
-        ha="center",
+        ha="right",
         va="bottom",
         fontsize=7.5,
         fontweight="bold",

@@ -16,6 +16,7 @@ from matplotlib.image import imread
 
 from lithium_helpers import SCANS, rows, write_lithium
 from tomolith.core import PRESETS
+from tomolith.measure.colocalisation import GROWTH_PART
 from tomolith.measure.rows import QuantityRow
 from tomolith.measure.verdict import VerdictSettings, judge, write_verdict
 from tomolith.report import ReportSettings, write_report
@@ -23,8 +24,8 @@ from tomolith.report.lithium import ORDER
 from tomolith.report.lithium_curves import draw_curves
 from tomolith.report.lithium_cycler import draw_cycler
 from tomolith.report.lithium_files import LithiumFiles, read_lithium
-from tomolith.report.lithium_maps import draw_maps
-from tomolith.report.lithium_style import bars_text, stage_titles
+from tomolith.report.lithium_maps import draw_maps, scans_shown
+from tomolith.report.lithium_style import Drawn, bars_text, stage_titles
 
 SCHEMA = PRESETS["li-operando"]
 RULES = ("dendrite.volume_um3 < 1e6", "gap_um < 190", "cell.swelling_um < 33")
@@ -144,7 +145,9 @@ def test_scans_stand_at_the_time_under_current_and_half_cycle_is_where_current_t
     assert files.stages == {"first": "t00", "half": "t04", "last": "t08"}
     assert stage_titles(files)["t04"] == "half cycle: t04"
     some = [r for r in rows() if r.scan in ("t00", "t01", "t02", "t08")]
-    assert read(measured, some)[0].stages["half"] == "t02"
+    early = read(measured, some)[0]
+    assert early.stages["half"] == "t02"
+    assert stage_titles(early)["t02"] == "middle: t02"
     assert read(measured, some[: len(some) // 2])[0].stages == {"first": "t00", "last": "t01"}
 
 
@@ -154,6 +157,51 @@ def test_a_class_has_the_colour_of_the_schema(measured: Path) -> None:
     for name in ("dendrite", "pit", "deposited", "redeposited", "electrode"):
         near = np.abs(image - to_rgb(SCHEMA[name].colour)).max(axis=-1) < 0.01
         assert near.sum() > 200, name
+
+
+def test_pearson_fills_what_is_significant_and_names_what_is_not_drawn(measured: Path) -> None:
+    def drawn(table: list[QuantityRow]) -> Drawn:
+        return next(f for f in draw_curves(read(measured, table)[0]) if "pearson" in f.file_name)
+
+    tested, untested = drawn(rows()), drawn([r for r in rows() if r.quantity != "pearson_p"])
+
+    def ink(found: Drawn) -> int:
+        return int((imread(BytesIO(found.png))[..., :3].max(axis=-1) < 0.2).sum())
+
+    assert ink(tested) > ink(untested) + 1000
+    assert "Not drawn" not in tested.caption
+    one = next(r for r in rows() if r.quantity == "pearson" and r.value is not None)
+    once = replace(one, class_name="deposited ~ redeposited")
+    never = replace(one, class_name="void_depth ~ pit", value=None, low=None, high=None)
+    more = drawn([*rows(), once, never])
+    assert imread(BytesIO(more.png)).shape[0] > imread(BytesIO(tested.png)).shape[0]
+    assert more.caption.endswith("everywhere in every scan: void_depth and pit.")
+
+
+def test_plan_views_are_spread_over_the_series_and_show_its_turn_and_its_end(
+    measured: Path,
+) -> None:
+    files, problems = read(measured)
+    views = next(f for f in draw_maps(files, problems) if "plan-views" in f.file_name)
+    assert "6 of 9 scans" in views.caption
+    titles = scans_shown(files)
+    assert list(titles) == ["t00", "t02", "t04", "t05", "t06", "t08"]
+    assert titles["t04"] == "half cycle:\nt04"
+    assert titles["t05"] == "t05"
+    assert set(scans_shown(replace(files, rows=files.rows[:1]))) == {"t00"}
+
+
+def test_the_growth_of_old_sites_says_how_alike_the_maps_are(measured: Path) -> None:
+    r, p = (
+        QuantityRow("series", "p", GROWTH_PART, name, value, "1", low, high, "x", "")
+        for name, value, low, high in (
+            ("pearson", 0.31, 0.1, 0.5),
+            ("pearson_p", 0.004, None, None),
+        )
+    )
+    files, problems = read(measured, [*rows(), r, p])
+    growth = next(f for f in draw_maps(files, problems) if "growth" in f.file_name)
+    assert "two thickness maps: 0.31 (0.10 to 0.50), p = 0.004." in growth.caption
 
 
 def test_intervals_need_not_hold_the_number(measured: Path) -> None:
