@@ -6,6 +6,7 @@ import numpy as np
 
 from tomolith.measure.intervals.combination import Combination
 from tomolith.measure.intervals.combine import Estimate
+from tomolith.measure.intervals.error_line import ErrorLine
 from tomolith.measure.intervals.held_out_units import Floats, Sums, Units
 
 
@@ -53,11 +54,13 @@ def corrected_counts(counts: Floats, predicted: Floats) -> Floats:
 class Confusion:
     """Sums of classes corrected by the confusion in held-out slices.
 
-    Two things are uncertain. What the held-out labels say of the confusion: a bootstrap over the
-    units and the slices within them, never over pixels; all scans that are judged by them share
-    this. And where a scan is judged by others, how far its own confusion is from theirs: each
-    held-out scan is corrected by the rest, and the errors, in units of the binomial deviation of
-    the same correction, give a factor of overdispersion that is carried over to the scan measured.
+    A scan that has held-out slices of its own is corrected by these alone. Uncertain is what they
+    say of the confusion: a bootstrap over places and the slices in them, never over pixels.
+
+    A scan that is judged by others may have another confusion than they. Each of them is corrected
+    by the rest; what that misses gives a line over the volume that was predicted, by which the scan
+    is corrected further and its interval found, see
+    :class:`~tomolith.measure.intervals.error_line.ErrorLine`.
     Held-out slices do not tell by side where the electrode is taken for background, or background
     for it: of one side's sum it may be all or nothing.
 
@@ -72,8 +75,7 @@ class Confusion:
 
     Notes
     -----
-    Source: estimator of Olofsson et al. (2014); variance in proportion to the binomial one:
-    McCullagh and Nelder, Generalized Linear Models (1989), section 4.5.
+    Source: estimator of Olofsson et al. (2014), as in :func:`corrected_counts`.
 
     Examples
     --------
@@ -96,9 +98,11 @@ class Confusion:
         self._predicted, self._units = predicted, units
         each = units.sums.counts
         self._each = each * (predicted.sum() / each.sum(axis=(1, 2), keepdims=True))
-        self._others = each.sum(axis=0) - each
         self._shares = user_shares(each.sum(axis=0))
-        self._axes = units.bootstrap(_all_shares, n_draws, seed=seed)
+        if units.is_own:
+            self._axes = units.bootstrap(_all_shares, n_draws, seed=seed)
+        else:
+            self._by_others = user_shares(each.sum(axis=0) - each)
 
     @property
     def words(self) -> str:
@@ -112,31 +116,31 @@ class Confusion:
 
     def of(self, combination: Combination) -> Estimate:
         """Return the corrected sum."""
-        worth, units = combination.worth, self._units
-        centre = float((self._shares * worth).sum(axis=0) @ self._predicted)
-        common = units.t * (self._axes @ (worth * self._predicted).ravel())
-        side = float((self._shares * combination.side_doubt).sum(axis=0) @ self._predicted)
+        worth, units, predicted = combination.worth, self._units, self._predicted
+        centre = float((self._shares * worth).sum(axis=0) @ predicted)
+        side = float((self._shares * combination.side_doubt).sum(axis=0) @ predicted)
         if units.is_own:  # no other scan is judged by these
+            common = units.t * (self._axes @ (worth * predicted).ravel())
             return Estimate(centre, float(np.linalg.norm([*common, side])), np.zeros(0))
-        variance = 0.0
-        if len(units) > 1:
-            variance = self._overdispersion(worth) * _doubt(self._shares, worth, self._predicted)
-        return Estimate(centre, float(np.hypot(units.t * np.sqrt(variance), side)), common)
+        found = self._line(combination).carried_to(
+            float(combination.by_class @ predicted),
+            float(_doubts(self._shares, worth, predicted)),
+            estimated=centre,
+        )
+        return Estimate(found.centre, float(np.hypot(found.own, side)), found.shared)
 
-    def _overdispersion(self, worth: Floats) -> float:
-        """Return the mean square error of each scan corrected by the others, over its variance.
-
-        Each counts as if all of the scan were like its slices.
-        """
-        one_voxel = np.abs(worth).max() ** 2
-        if not one_voxel:
-            return 0.0
-        found = []
-        for here, others in zip(self._each, self._others, strict=True):
-            shares, predicted = user_shares(others), here.sum(axis=0)
-            error = (worth * (here - shares * predicted)).sum()
-            found.append(error**2 / (_doubt(shares, worth, predicted) + one_voxel))
-        return float(np.mean(found))
+    def _line(self, combination: Combination) -> ErrorLine:
+        """Return what each scan misses when corrected by the others, were all like its slices."""
+        worth, predicted = combination.worth, self._each.sum(axis=1)
+        estimated = ((worth * self._by_others).sum(axis=1) * predicted).sum(axis=1)
+        one_voxel = np.abs(worth).max()
+        return ErrorLine(
+            predicted @ combination.by_class,
+            (worth * self._each).sum(axis=(1, 2)) - estimated,
+            _doubts(self._by_others, worth, predicted) + (one_voxel**2 or 1.0),
+            largest=float(one_voxel * self._predicted.sum()),
+            has_slope=self._units.is_whole,
+        )
 
 
 def _all_shares(drawn: Sums) -> Floats:
@@ -144,8 +148,9 @@ def _all_shares(drawn: Sums) -> Floats:
     return shares.reshape(len(shares), -1)
 
 
-def _doubt(shares: Floats, worth: Floats, predicted: Floats) -> float:
-    """Return the variance of a corrected sum, were voxels independent."""
-    mean = (worth * shares).sum(axis=0)
-    variance = (worth**2 * shares).sum(axis=0) - mean**2
-    return float(np.maximum(variance, 0.0) @ predicted)
+def _doubts(shares: Floats, worth: Floats, predicted: Floats) -> Floats:
+    """Return the variance of corrected sums, were voxels independent: (...) of (..., K)."""
+    mean = (worth * shares).sum(axis=-2)
+    variance = np.maximum((worth**2 * shares).sum(axis=-2) - mean**2, 0.0)
+    found: Floats = (variance * predicted).sum(axis=-1)
+    return found

@@ -19,7 +19,7 @@ from tomolith.measure.held_out import HeldOut, HeldOutSlice
 
 Floats = npt.NDArray[np.float64]
 _FEWEST = 5
-_LEVEL = 0.95
+LEVEL = 0.95
 _DRAWS_AT_ONCE = 50
 
 
@@ -105,7 +105,7 @@ class Units:
     @property
     def t(self) -> float:
         """Student's t of as many units: half of a 95 % interval, in standard deviations."""
-        return float(stats.t.ppf((1 + _LEVEL) / 2, max(len(self) - 1, 1)))
+        return float(stats.t.ppf((1 + LEVEL) / 2, max(len(self) - 1, 1)))
 
     @property
     def sums(self) -> Sums:

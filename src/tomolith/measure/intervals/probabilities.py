@@ -11,6 +11,7 @@ from scipy import stats
 from tomolith.core import Box, Grid
 from tomolith.measure.intervals.combination import Combination
 from tomolith.measure.intervals.combine import Estimate
+from tomolith.measure.intervals.error_line import ErrorLine
 from tomolith.measure.intervals.held_out_units import Floats, Sums, Units
 from tomolith.measure.reliability import ClassShares
 
@@ -177,9 +178,10 @@ class Probabilities:
     """Sums of the expected voxels of classes.
 
     Alone, the probabilities are taken at their word. Where held-out slices have them too, they are
-    held to it: the difference of true and expected voxels of each unit, over the square root of its
-    doubt, gives by its mean how much is to be added, and by its spread how far voxels are from
-    being independent and scans from being alike. The mean is shared by all scans.
+    held to it. Slices of the scan itself: the difference of true and expected voxels of each place,
+    over the square root of its doubt, gives by its mean how much is to be added. Other scans: the
+    differences give a line over the volume expected, by which the scan is corrected and its
+    interval found, see :class:`~tomolith.measure.intervals.error_line.ErrorLine`.
 
     Parameters
     ----------
@@ -212,13 +214,15 @@ class Probabilities:
         self._units = units if units is not None and units.has_probabilities else None
         if self._units is None:
             return
+        if not self._units.is_own:
+            return
         n_voxels = float(found.expected.sum())
 
         def mean_error(drawn: Sums) -> Floats:
             total: Floats = _scaled_errors(drawn, n_voxels).mean(axis=-2)
             return total
 
-        self._errors = _scaled_errors(self._units.sums, n_voxels)
+        self._mean = mean_error(self._units.sums)
         self._axes = self._units.bootstrap(mean_error, n_draws, seed=seed)
 
     @property
@@ -239,16 +243,29 @@ class Probabilities:
         centre = float(w @ self._found.expected)
         if units is None:
             return Estimate(centre, self._at_their_word(w), np.zeros(0))
-        scaled = w * np.sqrt(self._found.doubt)
-        common = units.t * (self._axes @ scaled)
-        errors = self._errors @ scaled
-        centre += float(errors.mean())
         # of the electrode's doubtful voxels it is not known which are wrong on which side
         side = float(combination.side_doubt.max(axis=1) @ self._found.doubt) / 2
         if units.is_own:  # no other scan is judged by these
-            return Estimate(centre, float(np.linalg.norm([*common, side])), np.zeros(0))
-        spread = float(errors.std(ddof=1)) if len(units) > 1 else 0.0
-        return Estimate(centre, float(np.hypot(units.t * spread, side)), common)
+            scaled = w * np.sqrt(self._found.doubt)
+            half = np.linalg.norm([*units.t * (self._axes @ scaled), side])
+            return Estimate(centre + float(self._mean @ scaled), float(half), np.zeros(0))
+        line = self._line(w, units)
+        found = line.carried_to(centre, float(w**2 @ self._found.doubt), estimated=centre)
+        return Estimate(found.centre, float(np.hypot(found.own, side)), found.shared)
+
+    def _line(self, w: Floats, units: Units) -> ErrorLine:
+        """Return by how much each scan differs from what is expected, were all like its slices."""
+        n_voxels, one_voxel = float(self._found.expected.sum()), float(np.abs(w).max())
+        sums = units.sums
+        truth = sums.counts.sum(axis=-1)
+        scale = n_voxels / truth.sum(axis=-1)
+        return ErrorLine(
+            sums.expected @ w * scale,
+            (truth - sums.expected) @ w * scale,
+            sums.doubt @ w**2 * scale + (one_voxel**2 or 1.0),
+            largest=one_voxel * n_voxels,
+            has_slope=units.is_whole,
+        )
 
     def _at_their_word(self, w: Floats) -> float:
         """Return a half width that is never too narrow, however the classes' errors hang together.

@@ -88,8 +88,8 @@ def test_classes_taken_for_each_other_leave_their_sum_alone() -> None:
     """Rows truth, columns prediction: dendrite and deposit are mixed up, background never."""
     rng, names = np.random.default_rng(0), ("background", "dendrite", "deposited")
     counts = [
-        np.array([[[900.0, 0, 0], [0, 50, mixed], [0, 50 - mixed, 100]]])
-        for mixed in rng.uniform(5, 45, 6)
+        np.array([[[900.0, 0, 0], [0, 50, one], [0, other, 100]]])
+        for one, other in rng.uniform(5, 45, (6, 2))
     ]
     predicted = np.array([9e5, 5e4, 1e5])
     source, strata = Confusion(predicted, units(counts)), Strata(names, predicted)
