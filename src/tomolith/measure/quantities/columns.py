@@ -92,7 +92,10 @@ def assemble(
 ) -> npt.NDArray[Any]:
     """Return the whole map of pieces that tile the plan; axes (…, u, v)."""
     first = next(iter(pieces.values()))
-    out = np.full((*first.shape[:-2], *plan_shape), fill, first.dtype)
+    shape = (*first.shape[:-2], *plan_shape)
+    n_known = sum((u1 - u0) * (v1 - v0) for u0, u1, v0, v1 in pieces)
+    whole = n_known == plan_shape[0] * plan_shape[1]
+    out = np.empty(shape, first.dtype) if whole else np.full(shape, fill, first.dtype)
     for (u0, u1, v0, v1), piece in pieces.items():
         out[..., u0:u1, v0:v1] = piece
     return out

@@ -1,8 +1,8 @@
 """The loops over all voxels, compiled by Numba; they let other threads run.
 
 What they find is small: labels are layers and lumps, so along a line they change at one voxel in a
-hundred. The first call compiles for a few seconds; the result is kept on disk, beside this file or,
-where that folder cannot be written, in the user's cache folder (``NUMBA_CACHE_DIR``).
+hundred. The first calls compile, for some eight seconds in all; the result is kept on disk, beside
+this file or, where that folder cannot be written, in the user's cache folder (``NUMBA_CACHE_DIR``).
 
 Nothing but :mod:`~tomolith.measure.quantities.runs` and quantities import this module, and only
 when a block is counted: importing Numba takes longer than answering ``--help``.
@@ -110,14 +110,15 @@ def look(labels: Labels, axis: int, plane: Places) -> tuple[Any, ...]:
             for i in range(n_here):  # without a branch: which labels differ cannot be foreseen
                 x = at[i]
                 one, right = here[x], here[min(x + 1, n_x - 1)]
-                column[n] = column_0 + (0 if axis == 2 else x)
-                position[n] = position_0 + (x if axis == 2 else 0) + 1
-                after[n] = behind[x] if axis == 0 else below[x] if axis == 1 else right
-                side = 1 if position[n] > plane[column[n]] else 0
+                new = behind[x] if axis == 0 else below[x] if axis == 1 else right
+                c = column_0 + (0 if axis == 2 else x)
+                p = position_0 + (x if axis == 2 else 0)
+                side = 1 if p >= plane[c] else 0
+                column[n], position[n], after[n] = c, p + 1, new
+                n += one != new
                 pairs[side, one, behind[x]] += 1
                 pairs[side, one, below[x]] += 1
                 pairs[side, one, right] += 1
-                n += one != after[n]
     for value in range(VALUES):
         pairs[:, value, value] = 0
     return column[:n], position[:n], after[:n], pairs

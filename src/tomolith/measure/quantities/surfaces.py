@@ -168,9 +168,10 @@ class SurfaceQuantity(Quantity):
         value = self.schema["electrode"].value
         key = ("electrode_ends", self.frame)
         if key not in region.cache:
-            region.cache[key] = _electrode_ends(region, self.frame, value)
-        place = self.frame.plan_key(region.core)
-        self._add(place, region.cache[key], column_counts(region, self.frame, value))
+            # a copy of the counts, so that those of the other classes are not kept with them
+            counts = column_counts(region, self.frame, value).copy()
+            region.cache[key] = _electrode_ends(region, self.frame, value), counts
+        self._add(self.frame.plan_key(region.core), *region.cache[key])
 
     def merge(self, other: Self) -> None:
         """Add what ``other`` noted."""
