@@ -23,6 +23,7 @@ BENCHMARKS = (
     "faraday",
     "measure_truth",
     "measure_stream",
+    "refine_stream",
     "full_route",
     "nmc_cathode",
     "nanoxct_pores",
