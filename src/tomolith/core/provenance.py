@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 
@@ -14,6 +17,26 @@ def code_version() -> str:
         return version("tomolith")
     except PackageNotFoundError:
         return "0+unknown"
+
+
+@cache
+def code_digest(*rooms: str) -> str:
+    """Return a hash of the code of some rooms, such as ``measure``.
+
+    A release changes :func:`code_version`; work on a checkout does not.
+
+    Examples
+    --------
+    >>> code_digest("core") == code_digest("core"), code_digest("core") == code_digest("errors.py")
+    (True, False)
+    """
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for room in rooms:
+        found = package / room
+        for file in sorted(found.rglob("*.py")) if found.is_dir() else [found]:
+            digest.update(str(file.relative_to(package)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

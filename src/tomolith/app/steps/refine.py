@@ -13,7 +13,9 @@ from typing import Any
 from tomolith.app.recipe import only
 from tomolith.app.study import Study
 from tomolith.config import progress
+from tomolith.core.provenance import code_digest
 from tomolith.errors import InputError, RecipeError
+from tomolith.measure.refine.given import ROOMS
 from tomolith.measure.refine.plan import plan_refinement
 from tomolith.measure.refine.refine import Refined, refine
 from tomolith.measure.refine.settings import RefineSettings
@@ -31,8 +33,8 @@ class RefineStep:
     after = ("phantom", "reconstruct", "import", "predict")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
-        """Return nothing: only results of the study are read."""
-        return ()
+        """Return a hash of the code: of files, only results of the study are read."""
+        return (code_digest(*ROOMS),)
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
         """Return the label maps, and the table of what was changed."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tomolith.config import settings_hash
 from tomolith.core import LabelMap
-from tomolith.core.provenance import code_version
+from tomolith.core.provenance import code_digest, code_version
 from tomolith.errors import InputError
 from tomolith.measure.refine.plan import RefinePlan, plan_refinement
 from tomolith.measure.refine.settings import RefineSettings
@@ -15,6 +17,9 @@ from tomolith.measure.refine.time_model import Step
 from tomolith.measure.refine.time_series import check_series
 from tomolith.store.array import StoredArray
 from tomolith.store.scan import Scan
+
+ROOMS = ("measure", "blocks", "core")
+"""Where the code lies that decides about labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class Given:
         Place of the scan that shows the stripping electrode before it was stripped.
     shares
         Probabilities, where they are used.
+    contents
+        Checksum of what is read, one per scan.
     """
 
     scans: tuple[Scan, ...]
@@ -38,6 +45,7 @@ class Given:
     of_series: bool
     reference: int
     shares: tuple[StoredArray, ...] | None
+    contents: tuple[str, ...]
 
     @classmethod
     def of(cls, scans: Sequence[Scan], settings: RefineSettings, source: str) -> Given:
@@ -56,7 +64,11 @@ class Given:
                     expected=f"one of {', '.join(ids)}",
                 )
             reference = ids.index(allowed.reference)
-        return cls(tuple(scans), maps, time is not None, reference, shares)
+        read = [StoredArray.open(scan.path / "labels" / source / "0") for scan in scans]
+        contents = tuple(
+            _checksum(labels, *([shares[i]] if shares else [])) for i, labels in enumerate(read)
+        )
+        return cls(tuple(scans), maps, time is not None, reference, shares, contents)
 
     def reference_of(self, index: int) -> int:
         """Return the place of the reference of a scan: itself, where that lies on another grid."""
@@ -78,7 +90,11 @@ class Given:
         ]
 
     def key(self, index: int, settings: RefineSettings, steps: Sequence[Step] | None) -> str:
-        """Return the hash of all that a voxel's label depends on; blocks are not among it."""
+        """Return the hash of all that a voxel's label depends on; blocks are not among it.
+
+        What is read enters by its bytes on the disk: label maps that a file was imported into, or
+        that somebody wrote, do not all say in their provenance what they were made from.
+        """
         how = {"memory", "executor", "workers", "block_zyx"}
         indices = range(len(self.maps)) if self.of_series else {index, self.reference_of(index)}
         read = [
@@ -88,17 +104,34 @@ class Given:
                 self.maps[i].grid.voxel_size_um,
                 self.maps[i].volume.provenance.identity(),
                 self.maps[i].schema.to_dict(),
+                self.contents[i],
             ]
             for i in sorted(indices)
         ]
         return settings_hash(
             code_version(),
+            code_digest(*ROOMS),
             settings.model_dump(mode="json", exclude=how),
             read,
             self.scans[index].id,
             list(steps or ()),
             self.shares is not None,
         )
+
+
+def _checksum(*arrays: StoredArray) -> str:
+    """Return a checksum of stored arrays, of their compressed bytes; lost ones count as empty."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        for path in sorted(array.shard_files()):
+            content = _sha256(path) if path.is_file() else ""
+            digest.update(f"{path.name} {content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _shares(

@@ -56,7 +56,7 @@ def refine(
 
     The labels do not depend on block size, executor or number of workers, nor on where a run was
     killed and gone on with. The label map that is read stays as it is. Refined labels that were
-    made from the same labels and settings, and are whole, are kept.
+    made from the same labels, with the same settings and code, and are whole, are kept.
 
     Parameters
     ----------

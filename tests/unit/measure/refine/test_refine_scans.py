@@ -8,7 +8,8 @@ import pytest
 from refine_helpers import CHUNK, OPERANDO, make_scan, read, true_series, with_flips
 from tomolith.core import PRESETS
 from tomolith.errors import IncompleteError, InputError, MemoryBudgetError, MismatchError
-from tomolith.measure.refine import RefineSettings, refine, stages
+from tomolith.measure.refine import RefineSettings, given, refine, stages
+from tomolith.measure.refine.given import Given
 from tomolith.store.integrity import verify_scan
 from tomolith.store.layout import Layout
 
@@ -68,6 +69,31 @@ def test_effects_add_up_to_what_differs(tmp_path):
         before, after = OPERANDO[effect.before].value, OPERANDO[effect.after].value
         assert effect.n_voxels == ((labels == before) & (out == after)).sum()
     assert sum(e.n_voxels for e in found.effects) == (labels != out).sum() > 0
+
+
+def test_other_labels_or_other_code_make_new_ones(tmp_path, monkeypatch):
+    labels = noisy()[:2]
+    scans = make(tmp_path, labels)
+    settings = RefineSettings(time={"evidence": "labels"})
+
+    def key() -> str:
+        return Given.of(scans, settings, "prediction").key(0, settings, STEPS[:1])
+
+    def rewrite(values: np.ndarray) -> None:  # the provenance stays as it is
+        made = scans[1].labels("prediction").volume.provenance
+        writer = scans[1].create_labels("prediction", OPERANDO, provenance=made)
+        writer.array[:] = values
+        writer.finish()
+
+    first = key()
+    other = labels[1].copy()
+    other[3, 4, 5] = (other[3, 4, 5] + 1) % 6
+    rewrite(other)
+    assert key() != first
+    rewrite(labels[1])
+    assert key() == first
+    monkeypatch.setattr(given, "code_digest", lambda *_: "other code")
+    assert key() != first
 
 
 def test_made_labels_are_kept_and_other_settings_make_new_ones(tmp_path, monkeypatch):
