@@ -9,6 +9,7 @@ from torch import nn
 from tomolith.config import Component
 from tomolith.errors import MissingExtraError
 from tomolith.learn.networks import NETWORKS
+from tomolith.learn.optimise import has_depth
 
 TINY = "tu-test_resnet"  # an encoder that timm has for its own tests
 VGG = [4, 4, 8, 8, 8]
@@ -19,6 +20,7 @@ SMALL = {
     "fcn": {"channels": VGG, "head_channels": 16},
     "manet": {"encoder": TINY, "channels": DECODER},
     "residual_unet": {"channels": [4, 8, 8, 8, 8, 8, 8]},
+    "residual_unet_3d": {"channels": [2, 4, 4, 4, 4, 4, 4]},
     "segformer": {"channels": 16},
     "segnet": {"channels": VGG},
     "segresnet": {"channels": 4},
@@ -26,6 +28,11 @@ SMALL = {
     "unet_plus_plus": {"encoder": TINY, "channels": DECODER},
     "upernet": {"encoder": TINY, "channels": 16},
 }
+
+
+def shaped(net: nn.Module, *shape: int) -> tuple[int, ...]:
+    """Return a shape (B, C, H, W) for ``net``: for a 3-D one with the least depth."""
+    return (*shape[:2], net.divisor, *shape[2:]) if has_depth(net) else shape
 
 
 def component(name: str) -> Component:

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from network_helpers import build as _build
+from network_helpers import shaped
 from tomolith.config import Component
 from tomolith.errors import InputError, RecipeError
 from tomolith.learn.networks import NETWORKS
+from tomolith.learn.optimise import has_depth
 
 NAMES = NETWORKS.names()
 
@@ -20,8 +22,9 @@ def test_logits_have_the_shape_of_the_image(name, in_channels, n_classes):
     d = net.divisor
     for height, width in ((128, 128), (d, 2 * d), (3 * d, 5 * d)):
         with torch.no_grad():
-            logits = net(torch.zeros(2, in_channels, height, width))
-        assert logits.shape == (2, n_classes, height, width)
+            image = torch.zeros(shaped(net, 2, in_channels, height, width))
+            logits = net(image)
+        assert logits.shape == (2, n_classes, *image.shape[2:])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,10 +33,19 @@ def test_a_side_that_is_not_divisible_is_refused_with_the_shape_to_pad_to(name):
     d = net.divisor
     if d > 1:
         with pytest.raises(InputError) as caught:
-            net(torch.zeros(1, 1, 2 * d, 2 * d + 1))
-        assert f"pad it to {2 * d} × {3 * d} pixels" in str(caught.value)
+            net(torch.zeros(shaped(net, 1, 1, 2 * d, 2 * d + 1)))
+        assert f"{2 * d} × {3 * d} pixels" in str(caught.value)
+        assert "pad it to" in str(caught.value)
     with pytest.raises(InputError, match="array of shape"):
-        net(torch.zeros(1, 2, d, d))
+        net(torch.zeros(shaped(net, 1, 2, d, d)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_slices_are_not_taken_for_cubes(name):
+    net = _build(name)
+    with pytest.raises(InputError, match="array of shape"):
+        net(torch.zeros(1, 1, 64, 64) if has_depth(net) else torch.zeros(1, 1, 64, 64, 64))
+    assert has_depth(net) == has_depth(NETWORKS.load(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,7 +58,7 @@ def test_the_seed_decides_the_weights(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_one_patch_does_not_depend_on_the_others_of_its_batch(name):
     net = _build(name)
-    images = torch.randn(3, 1, 64, 64)
+    images = torch.randn(shaped(net, 3, 1, 64, 64))
     with torch.no_grad():
         together, alone = net(images), net(images[1:2])
     torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
@@ -67,7 +79,7 @@ def test_unet_context_is_what_the_gradient_sees():
 @pytest.mark.parametrize("name", NAMES)
 def test_every_weight_learns(name):
     net = _build(name).train()
-    net(torch.randn(2, 1, 64, 64)).square().mean().backward()
+    net(torch.randn(shaped(net, 2, 1, 64, 64))).square().mean().backward()
     assert [n for n, p in net.named_parameters() if p.grad is None] == []
 
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from network_helpers import build, component
+from network_helpers import build, component, shaped
 from tomolith.blocks import PatchGrid
 from tomolith.config import Component, require
 from tomolith.core import Box
 from tomolith.errors import MissingExtraError
 from tomolith.learn.backends import OpenVinoBackend, TorchBackend
 from tomolith.learn.networks import NETWORKS
+from tomolith.learn.optimise import channels_last, has_depth
 from tomolith.learn.sliding import blend_slices
 from tomolith.learn.weights import load_into, read_tensors, write_tensors
 
@@ -31,12 +32,12 @@ def noise(*shape):
 def lively(name, seed=0):
     """Build a network with statistics in its batch norms: its logits then vary as if trained."""
     net = build(name, seed=seed)
-    norms = [part for part in net.modules() if isinstance(part, nn.BatchNorm2d)]
+    norms = [p for p in net.modules() if isinstance(p, nn.BatchNorm2d | nn.BatchNorm3d)]
     for norm in norms:
         norm.momentum = 1.0
         norm.train()
     with torch.no_grad():
-        net(noise(4, 1, 64, 64))
+        net(noise(*shaped(net, 4, 1, 64, 64)))
     for norm in norms:
         norm.momentum = 0.1
         norm.eval()
@@ -47,40 +48,45 @@ def lively(name, seed=0):
 def test_slices_of_odd_size_get_logits_everywhere(name):
     net = lively(name)
     side = max(32, net.divisor)
-    shape = (1, side + 9, side + 15)
+    depth = side if has_depth(net) else 1
+    shape = (depth, side + 9, side + 15)
     image = noise(*shape).numpy()
 
     def infer(batch):
         with torch.inference_mode():
             return net(torch.from_numpy(batch)).numpy()
 
-    patches = PatchGrid(shape, (1, side, side), 0.25)
+    def prepare(box):
+        return image[box.slices][None] if has_depth(net) else image[box.slices]
+
+    patches = PatchGrid(shape, (depth, side, side), 0.25)
     whole = Box((0, 0, 0), shape)
-    found = blend_slices(
-        lambda box: image[box.slices], infer, patches=patches, write=whole, batch_size=2
-    )
-    ((_, logits),) = [(z, out.copy()) for z, out in found]
+    found = blend_slices(prepare, infer, patches=patches, write=whole, batch_size=2)
+    slices = [(z, out.copy()) for z, out in found]
+    assert [z for z, _ in slices] == list(range(depth))
+    logits = slices[0][1]
     assert logits.shape == (3, *shape[1:])
     # the corner that only the first patch covers has that patch's logits
-    first = infer(image[None, :, :side, :side])[0]
+    first = infer(prepare(Box((0, 0, 0), (depth, side, side)))[None])[0]
+    first = first[:, 0] if has_depth(net) else first
     np.testing.assert_allclose(logits[:, :9, :15], first[:, :9, :15], rtol=1e-3, atol=1e-3)
     assert (logits.std(axis=(1, 2)) > 1e-3).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_both_channel_layouts_give_the_same_logits(name):
-    net, image = lively(name), noise(2, 1, 64, 64)
+    net = lively(name)
+    image, layout = noise(*shaped(net, 2, 1, 64, 64)), channels_last(net)
     with torch.inference_mode():
         contiguous = net(image)
-        last = net.to(memory_format=torch.channels_last)(
-            image.contiguous(memory_format=torch.channels_last)
-        )
+        last = net.to(memory_format=layout)(image.contiguous(memory_format=layout))
     torch.testing.assert_close(last, contiguous, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_stored_weights_give_the_same_logits(name, tmp_path):
-    net, other, image = lively(name, 1), build(name, seed=2), noise(2, 1, 64, 64)
+    net, other = lively(name, 1), build(name, seed=2)
+    image = noise(*shaped(net, 2, 1, 64, 64))
     write_tensors(tmp_path / "weights.safetensors", net.state_dict(), about={})
     tensors, _ = read_tensors(tmp_path / "weights.safetensors")
     with torch.inference_mode():
@@ -100,7 +106,7 @@ def test_no_weight_goes_by_two_names(name):
 @pytest.mark.parametrize("precision", ["fp32", "mixed", "bf16"])
 def test_pytorch_runs_it_in_every_precision(name, precision):
     net = lively(name)
-    assert_same_labels(TorchBackend(net, (2, 1, 64, 64), precision=precision), net)
+    assert_same_labels(TorchBackend(net, shaped(net, 2, 1, 64, 64), precision=precision), net)
 
 
 @pytest.mark.slow
@@ -115,11 +121,11 @@ def test_openvino_gives_the_same_labels(name, precision):
     except MissingExtraError as error:
         pytest.skip(str(error))
     net = lively(name)
-    assert_same_labels(OpenVinoBackend(net, (2, 1, 64, 64), precision=precision), net)
+    assert_same_labels(OpenVinoBackend(net, shaped(net, 2, 1, 64, 64), precision=precision), net)
 
 
 def assert_same_labels(backend, net):
-    image = noise(2, 1, 64, 64)
+    image = noise(*shaped(net, 2, 1, 64, 64))
     with torch.inference_mode():
         exact = net(image).numpy()
     found = backend.logits(image.numpy())

@@ -40,12 +40,15 @@ def augment(
     Then contrast, brightness, gamma, blur and noise.  Source: the TransforCNN paper (Methods)
     for the preset ``paper``; the removal of rows, part of the affine map, is the MatPhase paper's.
 
+    All slices of a cube are varied alike; half of the cubes are also turned over along z, where
+    ``settings.flip`` allows all directions.
+
     Parameters
     ----------
     image
-        (B, C, R, R) normalised grey values; see :func:`read_px` for R.
+        (B, C, R, R) normalised grey values; see :func:`read_px` for R. Of cubes (B, C, D, R, R).
     target
-        (B, R, R) channel numbers, -1 where unlabelled.
+        (B, R, R) channel numbers, -1 where unlabelled. Of cubes (B, D, R, R).
     patch_px
         Side of the patches.
     rng
@@ -53,7 +56,7 @@ def augment(
 
     Returns
     -------
-    image (B, C, patch_px, patch_px), target (B, patch_px, patch_px)
+    image (B, C, patch_px, patch_px), target (B, patch_px, patch_px); of cubes with D as given
 
     Examples
     --------
@@ -64,7 +67,8 @@ def augment(
     (torch.Size([2, 1, 32, 32]), torch.Size([2, 32, 32]))
     """
     image, target = move(image, target, settings, patch_px=patch_px, rng=rng)
-    return vary_grey(image, settings, rng), target
+    varied = vary_grey(image.flatten(1, -3), settings, rng)  # slices are varied as channels are
+    return varied.reshape(image.shape), target
 
 
 def move(
@@ -74,14 +78,19 @@ def move(
     theta = _affine(len(image), image.shape[-1], settings, patch_px=patch_px, rng=rng)
     size = [len(image), 1, patch_px, patch_px]
     grid = functional.affine_grid(theta.to(image), size, align_corners=False)
-    image = functional.grid_sample(
-        image, grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
-    # labels shifted by one, so that the zeros from outside become -1
+    sides = (patch_px, patch_px)
     moved = functional.grid_sample(
-        (target[:, None] - IGNORE).float(), grid, mode="nearest", align_corners=False
+        image.flatten(1, -3), grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    return image, moved[:, 0].round().long() + IGNORE
+    image = moved.reshape(*image.shape[:-2], *sides)
+    # labels shifted by one, so that the zeros from outside become -1
+    labels = (target.reshape(len(target), -1, *target.shape[-2:]) - IGNORE).float()
+    moved = functional.grid_sample(labels, grid, mode="nearest", align_corners=False)
+    target = moved.reshape(*target.shape[:-2], *sides).round().long() + IGNORE
+    if target.ndim == 4 and settings.flip is True:
+        turned = torch.rand(len(image), generator=rng) < 0.5
+        image[turned], target[turned] = image[turned].flip(2), target[turned].flip(1)
+    return image, target
 
 
 def _uniform(n: int, low: float, high: float, rng: torch.Generator) -> Tensor:

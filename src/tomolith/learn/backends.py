@@ -26,7 +26,14 @@ from torch import nn
 
 from tomolith.config import require
 from tomolith.errors import ResourceError
-from tomolith.learn.optimise import BatchShape, Precision, prepare, round_weights
+from tomolith.learn.optimise import (
+    BatchShape,
+    Precision,
+    channels_last,
+    has_depth,
+    prepare,
+    round_weights,
+)
 from tomolith.learn.settings import PredictSettings
 
 Float32 = npt.NDArray[np.float32]
@@ -42,7 +49,7 @@ class Backend(Protocol):
     n_threads: int
 
     def logits(self, batch: Float32) -> Float32:
-        """Return the logits (B, n_classes, H, W) of ``batch`` (B, in_channels, H, W)."""
+        """Return the logits (B, n_classes, ...) of ``batch`` (B, in_channels, ...)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +93,12 @@ class Choice:
     batch_size: int
 
 
-def resolve(settings: PredictSettings) -> Choice:
+def resolve(settings: PredictSettings, *, is_3d: bool = False) -> Choice:
     """Decide what ``auto`` means on this machine.
 
     A CUDA device where there is one (always with PyTorch), else OpenVINO where it is
     installed, else PyTorch on the CPU. Mixed precision where the device computes bf16
-    natively, else fp32.
+    natively, else fp32. Batches of 4 patches, or 64 on a CUDA device; of a 3-D network 1 or 4.
 
     Raises
     ------
@@ -113,7 +120,8 @@ def resolve(settings: PredictSettings) -> Choice:
     precision: Precision = "mixed" if has_bf16(device) else "fp32"
     if settings.precision != "auto":
         precision = settings.precision
-    batch_size = settings.batch_size or (64 if device == "cuda" else 4)
+    usual = (4 if is_3d else 64) if device == "cuda" else (1 if is_3d else 4)
+    batch_size = settings.batch_size or usual
     return Choice(name, device, precision, settings.threads or usable_cores(), batch_size)
 
 
@@ -128,9 +136,10 @@ def build_backend(
     Parameters
     ----------
     network
-        Maps (B, in_channels, H, W) to logits (B, n_classes, H, W).
+        Maps (B, in_channels, H, W) to logits (B, n_classes, H, W), or a 3-D network
+        (B, in_channels, D, H, W) to (B, n_classes, D, H, W).
     batch_shape
-        (B, in_channels, H, W).
+        Of its input.
 
     Raises
     ------
@@ -147,7 +156,7 @@ def build_backend(
     >>> backend.logits(np.zeros((4, 1, 8, 8), np.float32)).shape
     (4, 2, 8, 8)
     """
-    chosen = resolve(settings)
+    chosen = resolve(settings, is_3d=has_depth(network))
     if chosen.name == "openvino":
         try:
             return OpenVinoBackend(
@@ -218,13 +227,14 @@ class TorchBackend:
         module = prepare(network, batch_shape, precision)
         if precision == "bf16":
             round_weights(module)
-        self.module = module.to(device=device, memory_format=torch.channels_last)
+        self._layout = channels_last(network)
+        self.module = module.to(device=device, memory_format=self._layout)
 
     def logits(self, batch: Float32) -> Float32:
-        """Return the logits (B, n_classes, H, W) of ``batch`` (B, in_channels, H, W)."""
+        """Return the logits (B, n_classes, ...) of ``batch`` (B, in_channels, ...)."""
         if self.device == "cpu" and torch.get_num_threads() != self.n_threads:
             torch.set_num_threads(self.n_threads)
-        image = torch.from_numpy(batch).to(self.device, memory_format=torch.channels_last)
+        image = torch.from_numpy(batch).to(self.device, memory_format=self._layout)
         low = self.precision == "bf16"
         with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=low):
             out = self.module(image)
@@ -282,7 +292,7 @@ class OpenVinoBackend:
         )
 
     def logits(self, batch: Float32) -> Float32:
-        """Return the logits (B, n_classes, H, W) of ``batch`` (B, in_channels, H, W)."""
+        """Return the logits (B, n_classes, ...) of ``batch`` (B, in_channels, ...)."""
         return np.array(self._model([batch])[0], dtype=np.float32)
 
 
@@ -308,7 +318,8 @@ def is_faithful(
     noise = np.random.default_rng(0).normal(size=batch_shape).astype(np.float32)
     with torch.inference_mode():
         exact = network(torch.from_numpy(noise)).numpy()
-    spread = float((exact - exact.mean(axis=(0, 2, 3), keepdims=True)).std()) or 1.0
+    pixels = (0, *range(2, exact.ndim))
+    spread = float((exact - exact.mean(axis=pixels, keepdims=True)).std()) or 1.0
     usual = TorchBackend(
         network, batch_shape, precision=precision, n_threads=torch.get_num_threads()
     )

@@ -13,10 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
-from tomolith.core import Normalisation
-from tomolith.learn.examples import Example, SliceCache, channel_table, normalise_slice
 from tomolith.learn.losses.base import IGNORE
-from tomolith.learn.validation import Forward, slice_logits
+from tomolith.learn.validation import SlicePredictor
 
 LOWEST, HIGHEST = 0.05, 20.0
 _N_PIXELS = 2**19  # of all slices together; more would not change the third digit
@@ -57,41 +55,28 @@ def fit_temperature(logits: npt.NDArray[np.floating], truth: npt.NDArray[np.inte
     return float(np.exp(found.x))
 
 
-def slices_temperature(
-    forward: Forward,
-    places: Sequence[tuple[int, int]],
-    *,
-    examples: Sequence[Example],
-    cache: SliceCache,
-    normalisation: Normalisation,
-    patch_px: int,
-    batch: int,
-) -> float:
+def slices_temperature(predictor: SlicePredictor, places: Sequence[tuple[int, int]]) -> float:
     """Return the temperature for the slices (example, z), predicted whole as ``predict`` does.
 
     At most 2**19 labelled pixels are kept, drawn from all slices alike with a fixed seed.
 
     Parameters
     ----------
-    forward
-        Returns the logits (B, C, H, W) of images (B, 1, H, W).
+    predictor
+        Gives the logits.
     places
         The validation slices.
     """
-    table = channel_table(examples[0].labels.schema)
     rng = np.random.default_rng(0)
     kept: list[npt.NDArray[np.float32]] = []
     truths: list[npt.NDArray[np.int64]] = []
-    for example, z in places:
-        grey, labels = cache.read(example, z)
-        image = normalise_slice(grey, examples[example], z, normalisation)
-        at = np.flatnonzero(table[labels] != IGNORE)
+    for logits, truth in predictor.predict(places):
+        at = np.flatnonzero(truth != IGNORE)
         most = _N_PIXELS // len(places)
         if len(at) > most:
             at = rng.choice(at, most, replace=False)
-        logits = slice_logits(forward, image, patch_px=patch_px, batch=batch)
         kept.append(logits.reshape(len(logits), -1)[:, at].T)
-        truths.append(table[labels].ravel()[at])
+        truths.append(truth.ravel()[at])
     if not kept:
         return 1.0
     return fit_temperature(np.concatenate(kept), np.concatenate(truths))

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +20,11 @@ from tomolith.learn.device import make_fabric, torch_threads
 from tomolith.learn.ensemble_settings import EnsembleSettings
 from tomolith.learn.examples import Example, SliceCache, channel_table, normalise_slice
 from tomolith.learn.losses.cross_entropy import CrossEntropy
+from tomolith.learn.networks import NETWORKS
 from tomolith.learn.networks.ensemble import Ensemble, MembersApart
+from tomolith.learn.optimise import has_depth
 from tomolith.learn.settings import TrainSettings
-from tomolith.learn.validation import slice_logits, spread, validate
+from tomolith.learn.validation import SlicePredictor, slice_logits, spread, validate
 from tomolith.learn.weight_search import SearchResult, Slice, search_weights
 from tomolith.store.atomic import write_text
 
@@ -60,7 +61,7 @@ def join_models(members: Sequence[ModelBundle], weights: Sequence[float]) -> Mod
     Raises
     ------
     InputError
-        Not one weight for each member, a negative one, or all are 0.
+        Not one weight for each member, a negative one, or all are 0; or a member is 3-D.
     MismatchError
         The members differ in classes, voxel size, normalisation, channels or patch size.
 
@@ -140,7 +141,7 @@ def ensemble(
     Raises
     ------
     InputError
-        Weights are to be searched and there are no validation slices.
+        Weights are to be searched and there are no validation slices, or a member is 3-D.
     MismatchError
         The members do not fit together, or were trained on different slices.
     IntegrityError
@@ -209,19 +210,15 @@ class _ValidationSlices:
     def finish(self, bundle: ModelBundle) -> ModelBundle:
         """Return the bundle with its scores and its temperature."""
         forward = self._forward(bundle.build_network())
-        common: dict[str, Any] = {
-            "examples": self._examples,
-            "cache": self._cache,
-            "normalisation": self._normalisation,
-            "patch_px": self._patch_px,
-            "batch": _BATCH,
-        }
-        scores = validate(forward, CrossEntropy(), self._places, **common)
+        predictor = SlicePredictor(
+            forward, self._examples, self._cache, self._normalisation, self._patch_px, _BATCH
+        )
+        scores = validate(predictor, CrossEntropy(), self._places)
         named = {f"validation_iou_{name}": value for name, value in scores.iou.items()}
         return replace(
             bundle,
             scores={"validation_iou": scores.mean_iou, **named},
-            temperature=slices_temperature(forward, self._places, **common),
+            temperature=slices_temperature(predictor, self._places),
         )
 
     def _forward(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -255,6 +252,14 @@ def _validation_places(
 
 def _check_alike(members: Sequence[ModelBundle]) -> None:
     """Refuse members that cannot see the same patches or do not mean the same classes."""
+    for member in members:
+        if has_depth(NETWORKS.load(member.network.name)):
+            raise InputError(
+                f"the member '{member.network.name}' sees cubes of a volume",
+                expected="networks that see slices",
+                where="ensemble.members",
+                mend="leave it out; its predictions can be compared with theirs",
+            )
     first, want = members[0], _facts(members[0])
     for i, member in enumerate(members[1:], start=1):
         rows = [

@@ -11,8 +11,27 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tomolith.learn.shuffle import shuffle_pixels
 
-BatchShape = tuple[int, int, int, int]
+# (B, in_channels, H, W), or (B, in_channels, D, H, W) of a 3-D network
+BatchShape = tuple[int, ...]
 Precision = Literal["fp32", "mixed", "bf16"]
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, nn.Conv3d, nn.ConvTranspose3d)
+_BATCH_NORMS = (nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def has_depth(network: object) -> bool:
+    """Tell of a network or its class whether it takes cubes (B, C, D, H, W), not slices."""
+    return bool(getattr(network, "is_3d", False))
+
+
+def channels_last(network: nn.Module) -> torch.memory_format:
+    """Return the layout in which ``network`` and its batches are computed the fastest.
+
+    Examples
+    --------
+    >>> channels_last(nn.Conv2d(1, 2, 3))
+    torch.channels_last
+    """
+    return torch.channels_last_3d if has_depth(network) else torch.channels_last
 
 
 @runtime_checkable
@@ -33,7 +52,7 @@ def prepare(network: nn.Module, batch_shape: BatchShape, precision: Precision) -
     network
         Stays as it is.
     batch_shape
-        (B, in_channels, H, W) of every batch to come.
+        Of every batch to come.
     precision
         ``"fp32"`` and ``"bf16"`` leave the weights in fp32 (what runs the network rounds
         them), ``"mixed"`` rounds those of all convolutions but two.
@@ -76,10 +95,8 @@ def fold_batch_norms(module: nn.Module) -> int:
     if isinstance(module, nn.Sequential):
         for i in range(len(module) - 1):
             first, second = module[i], module[i + 1]
-            if isinstance(first, nn.Conv2d | nn.ConvTranspose2d) and isinstance(
-                second, nn.BatchNorm2d
-            ):
-                transpose = isinstance(first, nn.ConvTranspose2d)
+            if isinstance(first, _CONVOLUTIONS) and isinstance(second, _BATCH_NORMS):
+                transpose = isinstance(first, nn.ConvTranspose2d | nn.ConvTranspose3d)
                 module[i] = fuse_conv_bn_eval(first, second, transpose=transpose)
                 module[i + 1] = nn.Identity()
                 n_folded += 1
@@ -119,7 +136,7 @@ def _convolutions(module: nn.Module, batch_shape: BatchShape) -> list[str]:
     order: list[str] = []
     shadow = copy.deepcopy(module).to("meta")
     for name, part in shadow.named_modules():
-        if name and isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+        if name and isinstance(part, _CONVOLUTIONS):
             part.register_forward_hook(lambda *_, name=name: order.append(name))
     with torch.inference_mode():
         shadow(torch.zeros(batch_shape, device="meta"))
@@ -136,7 +153,7 @@ def round_weights(module: nn.Module) -> None:
     (None, torch.bfloat16)
     """
     for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if isinstance(part, (*_CONVOLUTIONS, nn.Linear)):
             part.to(torch.bfloat16)
 
 

@@ -8,6 +8,7 @@ is our choice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -47,11 +48,11 @@ class PlanePatches:
 
     @classmethod
     def of(
-        cls, name: str, shape_zyx: Triple, *, patch_px: int, overlap_frac: float
+        cls, name: str, shape_zyx: Triple, *, patch_px: int, overlap_frac: float, depth: int = 1
     ) -> PlanePatches:
-        """Return square patches in the plane ``name`` of a volume of ``shape_zyx``."""
+        """Return square patches of ``depth`` slices in the plane ``name`` of ``shape_zyx``."""
         shape = _permuted(shape_zyx, _AXES[name])
-        return cls(name, PatchGrid(shape, (1, patch_px, patch_px), overlap_frac))
+        return cls(name, PatchGrid(shape, (depth, patch_px, patch_px), overlap_frac))
 
     @property
     def axes(self) -> Triple:
@@ -99,21 +100,60 @@ def check_planes(planes: tuple[str, ...], grid: Grid) -> None:
       to mend:  set 'planes: [xy]', or resample the scan
     """
     across = [name for name in planes if name != "xy"]
-    if not across:
-        return
+    if across and (expected := _lacks_cubes(grid)):
+        raise InputError(
+            f"the planes {', '.join(across)} need voxels of equal sides",
+            expected=expected,
+            where="predict.planes",
+            mend="set 'planes: [xy]', or resample the scan",
+        )
+
+
+def check_cubes(grid: Grid, planes: Sequence[str] = ("xy",), *, where: str) -> None:
+    """Refuse scans that a 3-D network cannot see as one space.
+
+    Its kernels reach as far along z as along y and x, so neighbours have to be as far apart.
+
+    Raises
+    ------
+    InputError
+        The scan holds sections, or its voxel size is unknown or differs between the axes by more
+        than 1 %; or other planes than that of the slices are asked for.
+
+    Examples
+    --------
+    >>> check_cubes(Grid((9, 9, 9), (1.0, 1.0, 1.0), sections=True), where="a")
+    Traceback (most recent call last):
+    ...
+    tomolith.errors.InputError: a 3-D network needs voxels of equal sides
+      expected: a volume, not sections
+      where:    a
+      to mend:  resample the scan, or take a network that sees slices
+    """
+    if expected := _lacks_cubes(grid):
+        raise InputError(
+            "a 3-D network needs voxels of equal sides",
+            expected=expected,
+            where=where,
+            mend="resample the scan, or take a network that sees slices",
+        )
+    if tuple(planes) != ("xy",):
+        raise InputError(
+            f"a 3-D network sees all planes at once, and is asked for {', '.join(planes)}",
+            where="predict.planes",
+            mend="leave 'planes' out",
+        )
+
+
+def _lacks_cubes(grid: Grid) -> str:
+    """Return what a scan should be to have cubic voxels in one space; nothing where it has."""
+    if grid.sections:
+        return "a volume, not sections"
     size = grid.voxel_size_um
-    equal = size is not None and max(size) <= min(size) * (1 + TOLERANCE_FRAC)
-    if equal and not grid.sections:
-        return
+    if size is not None and max(size) <= min(size) * (1 + TOLERANCE_FRAC):
+        return ""
     found = "an unknown one" if size is None else " × ".join(f"{v:g}" for v in size) + " µm"
-    raise InputError(
-        f"the planes {', '.join(across)} need voxels of equal sides",
-        expected="a volume, not sections"
-        if grid.sections
-        else f"one voxel size along z, y and x, not {found}",
-        where="predict.planes",
-        mend="set 'planes: [xy]', or resample the scan",
-    )
+    return f"one voxel size along z, y and x, not {found}"
 
 
 def union(boxes: list[Box]) -> Box:

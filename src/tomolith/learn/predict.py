@@ -66,8 +66,8 @@ def predict(
     MismatchError
         The model was trained for another voxel size or number of channels.
     InputError
-        The scan is smaller than a patch; planes across the slices of voxels that are no cubes;
-        dropout or mutual information of a network that has none.
+        The scan is smaller than a patch; planes across the slices, or a 3-D network, where voxels
+        are no cubes; dropout or mutual information of a network that has none.
     MemoryBudgetError
         Not even the smallest block fits ``settings.memory``.
     LockedError
@@ -214,13 +214,16 @@ class BlockPredictor:
     def _blend(
         self, plane: PlanePatches, image: npt.NDArray[Any], read: Box, write: Box
     ) -> Iterator[tuple[int, Float32]]:
+        is_3d = len(self._plan.batch_shape) == 5
+
         def prepare(patch: Box) -> Float32:
             box = plane.turn_back(patch)
             grey = image[box.relative_to(read).slices].transpose(plane.axes)
             given = self._normalisation.apply(grey, self._stats, z_start=box.start_zyx[0])
             if grey.dtype.kind == "f":  # what is invalid becomes a middle grey
                 np.nan_to_num(given, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-            return given
+            # of a 2-D network the one slice is the one channel
+            return given[None] if is_3d else given
 
         return blend_slices(
             prepare,

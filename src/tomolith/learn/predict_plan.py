@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +25,9 @@ from tomolith.core.box import Triple
 from tomolith.errors import InputError
 from tomolith.learn.backends import Choice, resolve
 from tomolith.learn.bundle import ModelBundle
-from tomolith.learn.optimise import BatchShape
+from tomolith.learn.optimise import BatchShape, has_depth
 from tomolith.learn.outputs import EXTRAS
-from tomolith.learn.planes import PlanePatches, check_planes, union
+from tomolith.learn.planes import PlanePatches, check_cubes, check_planes, union
 from tomolith.learn.settings import PredictSettings
 from tomolith.store.layout import Layout
 
@@ -47,7 +48,7 @@ class PredictPlan:
     planes
         The patches of each plane in which the scan is predicted.
     batch_shape
-        Shape of every call of the network, (B, in_channels, H, W).
+        Shape of every call of the network, (B, in_channels, H, W), or (B, in_channels, D, H, W).
     blocks
         Pieces of work, in volume order.
     block_zyx
@@ -92,7 +93,7 @@ def plan_prediction(
     ------
     InputError
         The scan is smaller than a patch, the network cannot take such patches, or the voxels are
-        not cubes and other planes than those of the slices are asked for.
+        not cubes and other planes than those of the slices are asked for, or a 3-D network.
     MemoryBudgetError
         The work does not fit ``settings.memory``; the message says what is needed.
     """
@@ -100,12 +101,15 @@ def plan_prediction(
     patch_px = settings.patch_px or bundle.patch_px
     planes = _planes(grid, network, settings, patch_px=patch_px)
     halo_zyx = _largest_halo(planes)
-    choice = resolve(settings)
-    batch_shape = (choice.batch_size, bundle.in_channels, patch_px, patch_px)
+    is_3d = has_depth(network)
+    choice = resolve(settings, is_3d=is_3d)
+    sides = (patch_px,) * (3 if is_3d else 2)
+    batch_shape = (choice.batch_size, bundle.in_channels, *sides)
     model = _memory_model(
         halo_zyx,
         settings,
         n_classes=len(bundle.schema),
+        depth=patch_px if is_3d else 1,
         dtype=np.dtype(dtype),
         fixed_bytes=_fixed_bytes(network, batch_shape, choice)
         + _sampling_bytes(settings, batch_shape, n_classes=len(bundle.schema)),
@@ -131,6 +135,9 @@ def plan_prediction(
 def _planes(
     grid: Grid, network: nn.Module, settings: PredictSettings, *, patch_px: int
 ) -> tuple[PlanePatches, ...]:
+    is_3d = has_depth(network)
+    if is_3d:
+        check_cubes(grid, settings.planes, where="predict")
     check_planes(settings.planes, grid)
     divisor = int(getattr(network, "divisor", 1))
     if patch_px % divisor:
@@ -140,19 +147,26 @@ def _planes(
             where="predict.patch_px",
             mend=f"set 'patch_px: {max(1, round(patch_px / divisor)) * divisor}'",
         )
-    across = any(name != "xy" for name in settings.planes)
+    across = is_3d or any(name != "xy" for name in settings.planes)
     sides = grid.shape_zyx if across else grid.shape_zyx[1:]
     if min(sides) < patch_px:
         fits = min(sides) // divisor * divisor
         shape = " × ".join(map(str, sides))
+        patch = " × ".join([str(patch_px)] * (3 if is_3d else 2))
         raise InputError(
             f"the scan has {'voxels' if across else 'slices'} of {shape} pixels, "
-            f"smaller than a patch of {patch_px} × {patch_px}",
+            f"smaller than a patch of {patch}",
             expected=f"patches of at most {fits} pixels here" if fits else None,
             mend=f"set 'patch_px: {fits}'" if fits else "give larger slices, or pad them",
         )
     return tuple(
-        PlanePatches.of(name, grid.shape_zyx, patch_px=patch_px, overlap_frac=settings.overlap_frac)
+        PlanePatches.of(
+            name,
+            grid.shape_zyx,
+            patch_px=patch_px,
+            overlap_frac=settings.overlap_frac,
+            depth=patch_px if is_3d else 1,
+        )
         for name in settings.planes
     )
 
@@ -167,6 +181,7 @@ def _memory_model(
     settings: PredictSettings,
     *,
     n_classes: int,
+    depth: int,
     dtype: np.dtype[Any],
     fixed_bytes: int,
 ) -> MemoryModel:
@@ -183,8 +198,9 @@ def _memory_model(
         read_voxel_bytes=2 * dtype.itemsize + mask_bytes,
         # each output, and what one of them takes while it is compressed: labels little
         write_voxel_bytes=1 + n_extra + (2 if n_extra else 1) + sums,
-        # sums of logits, the best one so far, masks; exponentials and entropy
-        slice_pixel_bytes=4 * n_channels + 10 + (16 if n_extra else 0),
+        # sums of logits of as many slices as a patch is deep; the best one so far, masks,
+        # exponentials and entropy of one
+        slice_pixel_bytes=4 * n_channels * depth + 10 + (16 if n_extra else 0),
         n_in_flight=settings.workers if settings.executor == "threads" else 1,
         halo_zyx=halo_zyx,
     )
@@ -205,8 +221,8 @@ def _sampling_bytes(settings: PredictSettings, batch_shape: BatchShape, *, n_cla
     """Return what averaging over flips, dropout and members holds: about six sets of shares."""
     if not (settings.flips or settings.mc_dropout or settings.mutual_information):
         return 0
-    batch, _, height, width = batch_shape
-    return 6 * 4 * batch * (n_classes + 1) * height * width
+    batch, _, *sides = batch_shape
+    return 6 * 4 * batch * (n_classes + 1) * math.prod(sides)
 
 
 def feature_bytes(network: nn.Module, batch_shape: BatchShape) -> int:

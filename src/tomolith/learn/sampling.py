@@ -16,7 +16,7 @@ from tomolith.learn.examples import TILE_PX, Example, LabelledSlice, SliceCache,
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Where a patch lies: example, slice, and centre (y, x) in pixels."""
+    """Where a patch lies: example, slice, and centre (y, x) in pixels; of a cube its middle."""
 
     example: int
     z: int

@@ -9,6 +9,9 @@
     |//|//|//|//|//|
     |  3  |//|  4  |           A block computes every patch that meets its write box, so
     --------------             each voxel sees the same additions in the same order.
+
+Patches that are several slices deep do the same along z: as many slices of sums are held as a
+patch is deep, and a slice is given away as soon as the patches begin below it.
 """
 
 from __future__ import annotations
@@ -37,17 +40,18 @@ def blend_slices(
 ) -> Iterator[tuple[int, Float32]]:
     """Yield the mean logits of each slice of ``write``, from the first to the last.
 
-    Only one slice of sums is held at a time.
+    Only as many slices of sums are held at a time as a patch is deep: one, of a 2-D network.
 
     Parameters
     ----------
     prepare
-        Returns the network's input (C, H, W) for a patch.
+        Returns the network's input for a patch: (C, H, W), or (C, D, H, W) where patches are
+        several voxels deep.
     infer
-        Returns the logits (B, n_classes, H, W) of a batch of exactly ``batch_size``
-        inputs.
+        Returns the logits (B, n_classes, H, W) or (B, n_classes, D, H, W) of a batch of exactly
+        ``batch_size`` inputs.
     patches
-        Patch grid of the volume; patches of one voxel along z.
+        Patch grid of the volume.
     write
         The voxels wanted.
 
@@ -70,27 +74,34 @@ def blend_slices(
     >>> [(z, logits[0].tolist()) for z, logits in slices]
     [(0, [[5.0, 6.0, 7.0]])]
     """
-    (z_first, y0, x0), (_, y1, x1) = write.start_zyx, write.stop_zyx
+    (z, y0, x0), (z_stop, y1, x1) = write.start_zyx, write.stop_zyx
+    n_z = patches.axis_counts(0, z, z_stop).astype(np.float32)
     n_y = patches.axis_counts(1, y0, y1).astype(np.float32)
     n_x = patches.axis_counts(2, x0, x1).astype(np.float32)
-    sums: Float32 | None = None
-    z = z_first
+    n_held = min(patches.patch_zyx[0], z_stop - z)
+    sums: Float32 | None = None  # (n_held, n_classes, H, W), a ring: slice z is at z % n_held
     waiting = patches.patches_meeting(write)
     while batch := list(islice(waiting, batch_size)):
         logits = infer(_stack([prepare(patch) for patch in batch], batch_size))
+        if logits.ndim == 4:
+            logits = logits[:, :, None]
         if sums is None:
-            sums = np.zeros((logits.shape[1], y1 - y0, x1 - x0), np.float32)
+            sums = np.zeros((n_held, logits.shape[1], y1 - y0, x1 - x0), np.float32)
         for patch, patch_logits in zip(batch, logits, strict=False):
-            if patch.start_zyx[0] != z:
-                yield z, _mean(sums, n_y, n_x)
-                sums[...] = 0
-                z = patch.start_zyx[0]
+            while z < patch.start_zyx[0]:  # no later patch reaches back to this slice
+                own = sums[z % n_held]
+                yield z, _mean(own, n_z[z - write.start_zyx[0]], n_y, n_x)
+                own[...] = 0
+                z += 1
             part = patch.intersect(write)
             _, y, x = part.relative_to(write).slices
-            _, from_y, from_x = part.relative_to(patch).slices
-            sums[:, y, x] += patch_logits[:, from_y, from_x]
-    if sums is not None:
-        yield z, _mean(sums, n_y, n_x)
+            from_z, from_y, from_x = part.relative_to(patch).slices
+            for k, found in enumerate(patch_logits[:, from_z].swapaxes(0, 1)):
+                own = sums[(part.start_zyx[0] + k) % n_held]
+                own[:, y, x] += found[:, from_y, from_x]
+    while sums is not None and z < z_stop:
+        yield z, _mean(sums[z % n_held], n_z[z - write.start_zyx[0]], n_y, n_x)
+        z += 1
 
 
 def _stack(inputs: list[Float32], batch_size: int) -> Float32:
@@ -101,9 +112,11 @@ def _stack(inputs: list[Float32], batch_size: int) -> Float32:
     return out
 
 
-def _mean(sums: Float32, n_y: Float32, n_x: Float32) -> Float32:
-    # two divisions by small integers instead of one by their product: no (H, W) counts
-    # are held; where patches do not overlap both leave the sums as they are
+def _mean(sums: Float32, n_z: np.float32, n_y: Float32, n_x: Float32) -> Float32:
+    # divisions by small integers instead of one by their product: no (H, W) counts are held;
+    # where patches do not overlap they leave the sums as they are
+    if n_z > 1:
+        sums /= n_z
     sums /= n_y[:, None]
     sums /= n_x
     return sums

@@ -29,6 +29,7 @@ from tomolith.learn.examples import (
 )
 from tomolith.learn.losses import LOSSES
 from tomolith.learn.networks import NETWORKS
+from tomolith.learn.optimise import channels_last, has_depth
 from tomolith.learn.sampling import PatchSampler
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.trainer import Task, Trainer
@@ -37,6 +38,8 @@ from tomolith.learn.weak import WeakTrainer, unlabelled_sampler
 from tomolith.store.atomic import disk_errors, write_text
 
 __all__ = ["Example", "TrainResult", "TrainingPlan", "plan_training", "run_training", "train"]
+
+CUBE_TRAINER = "tomolith.learn.cubes:train"  # of 3-D networks
 
 # what changes only how long or where a training runs, not what it learns from
 _NOT_IN_KEY = {"threads", "device", "cache"}
@@ -104,7 +107,8 @@ def train(
     DiskError
         ``folder`` cannot be written.
     """
-    own = getattr(NETWORKS.load(settings.network.name), "trainer", None)
+    network = NETWORKS.load(settings.network.name)
+    own = getattr(network, "trainer", CUBE_TRAINER if has_depth(network) else None)
     weak = settings.unlabelled.method != "none"
     if own is not None:
         _refuse_weak(settings, weak)
@@ -202,7 +206,7 @@ def run_training(
         torch.manual_seed(settings.seed)
         network = NETWORKS.build(settings.network, 1, len(schema))
         _check_patch(settings.patch_px, network.divisor)
-        network = network.to(memory_format=torch.channels_last)
+        network = network.to(memory_format=channels_last(network))
         loss = LOSSES.build(settings.loss)
         loss.prepare(schema.names, [int(n) for n in sum(s.n_pixels.sum((0, 1)) for s in training)])
         task = _task(plan, settings, training, key=key)

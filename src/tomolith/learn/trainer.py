@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,10 +28,11 @@ from tomolith.learn.calibration import slices_temperature
 from tomolith.learn.checkpoint import EpochRow, Progress, write_checkpoint
 from tomolith.learn.examples import Example, SliceCache
 from tomolith.learn.losses.base import Loss, over_heads
+from tomolith.learn.optimise import channels_last
 from tomolith.learn.sampling import PatchSampler, read_batches
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.training_log import TrainingLog
-from tomolith.learn.validation import validate
+from tomolith.learn.validation import SlicePredictor, validate
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -68,6 +69,8 @@ class Trainer:
         For ``checkpoint.safetensors``, ``log.csv`` and TensorBoard's files.
     """
 
+    predictor: type[SlicePredictor] = SlicePredictor
+
     def __init__(
         self,
         network: nn.Module,
@@ -83,6 +86,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        self._layout = channels_last(network)
         self._average = RunningAverage(network, settings.average_steps)
         self._unlabelled: list[float] = []  # losses of this epoch, where such patches train
         self._model: Any = network
@@ -120,15 +124,7 @@ class Trainer:
     def temperature(self, progress: Progress) -> float:
         """Return the temperature of the best weights, on the validation slices."""
         self._average.restore(progress.best_weights)
-        return slices_temperature(
-            self._forward,
-            self.task.validation,
-            examples=self.task.examples,
-            cache=self.task.cache,
-            normalisation=self.task.normalisation,
-            patch_px=self.settings.patch_px,
-            batch=self.settings.batch,
-        )
+        return slices_temperature(self._predictor(), self.task.validation)
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started_s
@@ -207,9 +203,19 @@ class Trainer:
         return value
 
     def _batches(self, epoch: int) -> Any:
-        task, settings = self.task, self.settings
+        settings = self.settings
         rng = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
-        regions = read_batches(
+        for image, target in self._read_regions(epoch):
+            image, target = augment(
+                image, target, settings.augment, patch_px=settings.patch_px, rng=rng
+            )
+            image = image.contiguous(memory_format=self._layout)
+            yield self.fabric.to_device(image), self.fabric.to_device(target)
+
+    def _read_regions(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield what patches are cut from: images (B, 1, R, R) and channels (B, R, R)."""
+        task, settings = self.task, self.settings
+        return read_batches(
             task.sampler.epoch(epoch),
             task.examples,
             task.cache,
@@ -217,30 +223,26 @@ class Trainer:
             batch=settings.batch,
             side_px=read_px(settings.patch_px, settings.augment),
         )
-        for image, target in regions:
-            image, target = augment(
-                image, target, settings.augment, patch_px=settings.patch_px, rng=rng
-            )
-            image = image.contiguous(memory_format=torch.channels_last)
-            yield self.fabric.to_device(image), self.fabric.to_device(target)
+
+    def _predictor(self) -> SlicePredictor:
+        task, settings = self.task, self.settings
+        return self.predictor(
+            self._forward,
+            task.examples,
+            task.cache,
+            task.normalisation,
+            settings.patch_px,
+            settings.batch,
+        )
 
     def _validate(self) -> Any:
         start = time.monotonic()
-        scores = validate(
-            self._forward,
-            self.loss,
-            self.task.validation,
-            examples=self.task.examples,
-            cache=self.task.cache,
-            normalisation=self.task.normalisation,
-            patch_px=self.settings.patch_px,
-            batch=self.settings.batch,
-        )
+        scores = validate(self._predictor(), self.loss, self.task.validation)
         self._validation_s = time.monotonic() - start
         return scores
 
     def _forward(self, image: Tensor) -> Tensor:
-        image = self.fabric.to_device(image.contiguous(memory_format=torch.channels_last))
+        image = self.fabric.to_device(image.contiguous(memory_format=self._layout))
         with self.fabric.autocast():
             logits: Tensor = self._average.network(image)
         return logits

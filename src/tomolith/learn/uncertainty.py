@@ -43,9 +43,10 @@ def build_predictor(
     Parameters
     ----------
     network
-        Maps (B, in_channels, H, W) to logits (B, n_classes, H, W).
+        Maps (B, in_channels, H, W) to logits (B, n_classes, H, W); a 3-D network has one axis
+        more.
     batch_shape
-        (B, in_channels, H, W).
+        Of its input.
 
     Raises
     ------
@@ -102,7 +103,7 @@ class SampledBackend:
     weights
         Of the members, with sum 1.
     flips
-        Whether each batch is run in all four mirrorings.
+        Whether each batch is run in all four mirrorings of its rows and columns.
     n_masks
         Dropout masks; 0: none.
     mutual_information
@@ -126,7 +127,7 @@ class SampledBackend:
         self.n_threads = backend.n_threads
 
     def logits(self, batch: Float32) -> Float32:
-        """Return log mean probabilities (B, n_classes [+ 1], H, W) of ``batch``."""
+        """Return log mean probabilities (B, n_classes [+ 1], ...) of ``batch``."""
         n_runs = max(1, self._n_masks) * (4 if self._flips else 1)
         mean: Float32 | None = None
         doubt: Float32 | None = None
@@ -153,7 +154,7 @@ class SampledBackend:
                 assert isinstance(self._backend, TorchBackend)
                 choose_masks(self._backend.module, mask)
             for mirrored in mirrorings:
-                axes = tuple(axis for axis, flip in zip((2, 3), mirrored, strict=True) if flip)
+                axes = tuple(axis for axis, flip in zip((-2, -1), mirrored, strict=True) if flip)
                 logits = self._backend.logits(np.ascontiguousarray(np.flip(batch, axes)))
                 yield np.ascontiguousarray(np.flip(logits, axes))
 
@@ -165,7 +166,7 @@ def _softmax(logits: Float32) -> Float32:
 
 
 def _entropy(shares: Float32) -> Float32:
-    """Return the entropy (B, H, W) in nats."""
+    """Return the entropy (B, ...) in nats."""
     return -(shares * np.log(np.maximum(shares, _TINY))).sum(axis=1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from tomolith.blocks import PatchGrid
-from tomolith.core import Box, Normalisation
+from tomolith.core import Box, ClassSchema, Normalisation
 from tomolith.learn.examples import Example, SliceCache, channel_table, normalise_slice
 from tomolith.learn.losses.base import IGNORE, Loss
-from tomolith.learn.sliding import blend_slices
+from tomolith.learn.sliding import Infer, blend_slices
 
 OVERLAP_FRAC = 0.25
 MAX_SLICES = 16
@@ -41,6 +41,16 @@ class ValidationScores:
     mean_iou: float
 
 
+def as_infer(forward: Forward) -> Infer:
+    """Return ``forward`` for arrays, without gradients."""
+
+    def infer(patches: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            return forward(torch.from_numpy(patches)).float().cpu().numpy()
+
+    return infer
+
+
 def slice_logits(
     forward: Forward, image: npt.NDArray[np.float32], *, patch_px: int, batch: int
 ) -> npt.NDArray[np.float32]:
@@ -57,13 +67,9 @@ def slice_logits(
     padded = np.pad(image, pads, mode="symmetric")[None]
     grid = PatchGrid(padded.shape, (1, patch_px, patch_px), OVERLAP_FRAC)
 
-    def infer(patches: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            return forward(torch.from_numpy(patches)).float().cpu().numpy()
-
     slices = blend_slices(
         lambda box: padded[box.slices],
-        infer,
+        as_infer(forward),
         patches=grid,
         write=Box.whole(padded.shape),
         batch_size=batch,
@@ -85,39 +91,56 @@ def spread(places: Sequence[tuple[int, int]], n: int = MAX_SLICES) -> list[tuple
     return [places[i] for i in np.linspace(0, len(places) - 1, n).astype(int)]
 
 
-def validate(
-    forward: Forward,
-    loss: Loss,
-    places: Sequence[tuple[int, int]],
-    *,
-    examples: Sequence[Example],
-    cache: SliceCache,
-    normalisation: Normalisation,
-    patch_px: int,
-    batch: int,
-) -> ValidationScores:
-    """Predict the slices (example, z) whole, and compare with their labels.
+@dataclass(frozen=True, slots=True)
+class SlicePredictor:
+    """Predicts labelled slices whole, as ``predict`` does.
 
     Parameters
     ----------
     forward
         Returns the logits (B, C, H, W) of images (B, 1, H, W).
-    places
-        The validation slices.
+    examples, cache
+        The scans, and what reads them.
+    normalisation, patch_px, batch
+        How patches are given to ``forward``.
     """
-    schema = examples[0].labels.schema
-    table, n = channel_table(schema), len(schema)
+
+    forward: Forward
+    examples: Sequence[Example]
+    cache: SliceCache
+    normalisation: Normalisation
+    patch_px: int
+    batch: int
+
+    @property
+    def schema(self) -> ClassSchema:
+        """The classes."""
+        return self.examples[0].labels.schema
+
+    def predict(
+        self, places: Sequence[tuple[int, int]]
+    ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
+        """Yield logits (classes, height, width) and channels of the slices (example, z)."""
+        table = channel_table(self.schema)
+        for example, z in places:
+            grey, labels = self.cache.read(example, z)
+            image = normalise_slice(grey, self.examples[example], z, self.normalisation)
+            logits = slice_logits(self.forward, image, patch_px=self.patch_px, batch=self.batch)
+            yield logits, table[labels]
+
+
+def validate(
+    predictor: SlicePredictor, loss: Loss, places: Sequence[tuple[int, int]]
+) -> ValidationScores:
+    """Predict the slices (example, z) whole, and compare with their labels."""
+    n = len(predictor.schema)
     counts, losses = np.zeros((n, n), np.int64), []
-    for example, z in places:
-        grey, labels = cache.read(example, z)
-        image = normalise_slice(grey, examples[example], z, normalisation)
-        logits = slice_logits(forward, image, patch_px=patch_px, batch=batch)
-        truth = table[labels]
+    for logits, truth in predictor.predict(places):
         known = truth != IGNORE
         pairs = truth[known] * n + logits.argmax(0)[known]
         counts += np.bincount(pairs, minlength=n * n).reshape(n, n)
         losses.append(float(loss(torch.from_numpy(logits)[None], torch.from_numpy(truth)[None])))
-    return _scores(counts, schema.names, float(np.mean(losses)))
+    return _scores(counts, predictor.schema.names, float(np.mean(losses)))
 
 
 def _scores(counts: npt.NDArray[np.int64], names: Sequence[str], loss: float) -> ValidationScores:

@@ -64,6 +64,47 @@ def test_residual_unet_is_the_papers():
     assert nn.InstanceNorm2d not in kinds
 
 
+def test_residual_unet_3d_has_the_same_widths_and_brings_a_cube_of_64_down_to_4():
+    with torch.device("meta"):
+        net = build(Component(name="residual_unet_3d"))
+        sides = {}
+        for part in net.modules():
+            if isinstance(part, nn.Conv3d):
+                part.register_forward_hook(lambda m, i, o: sides.setdefault(o.shape[1], o.shape[2]))
+        assert net(torch.zeros(1, 1, 64, 64, 64)).shape == (1, 3, 64, 64, 64)
+    assert {width: sides[width] for width in (32, 64, 128, 256, 512)} == {
+        32: 32,
+        64: 16,
+        128: 8,
+        256: 4,
+        512: 4,
+    }
+    assert net.divisor == 16
+    assert {m.p for m in net.modules() if isinstance(m, nn.Dropout)} == {0.2}
+
+
+def test_the_context_of_a_cube_is_what_the_gradient_sees():
+    options = {"channels": [1, 1, 1, 1], "strides": [2, 1, 2]}
+    net = build(Component(name="residual_unet_3d", options=options), n_classes=2)
+    with torch.no_grad():
+        for part in net.modules():
+            if isinstance(part, nn.Conv3d | nn.ConvTranspose3d):
+                part.weight.abs_()
+    image = torch.rand(1, 1, 80, 80, 80, requires_grad=True)
+    net(image)[0, :, 40, 40, 40].sum().backward()
+    seen = (image.grad[0, 0] != 0).any(2).any(1).nonzero()
+    found = max(40 - int(seen.min()), int(seen.max()) - 40)
+    assert found < 39, "the image is too small to tell"
+    assert 0.5 * net.context_px < found <= net.context_px
+
+
+@pytest.mark.parametrize("strides", [[2, 2], [2, 2, 3], [2, 2, 2, 2]])
+def test_strides_that_do_not_fit_the_levels_are_refused(strides):
+    options = {"channels": [2, 2, 2, 2], "strides": strides}
+    with pytest.raises(RecipeError, match="between each two of the 4 levels"):
+        build(Component(name="residual_unet_3d", options=options))
+
+
 def test_dynunet_trains_all_its_heads():
     net = build("dynunet").train()
     logits = net(torch.randn(2, 1, 64, 64))

@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from tomolith.learn.optimise import has_depth
+
 
 def count_parameters(network: nn.Module) -> int:
     """Return the number of trained numbers of a network.
@@ -22,7 +24,7 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_flops(network: nn.Module, patch_px: int) -> int:
-    """Return the floating-point operations for one patch (1, C, patch_px, patch_px).
+    """Return the floating-point operations for one patch (1, C, patch_px, patch_px), or a cube.
 
     Convolutions, matrix products and attention count, a multiplication and an addition as two;
     nothing is computed, only shapes are followed.
@@ -39,5 +41,6 @@ def count_flops(network: nn.Module, patch_px: int) -> int:
     channels = int(getattr(network, "in_channels", 1))
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
-        shadow(torch.zeros(1, channels, patch_px, patch_px, device="meta"))
+        sides = (patch_px,) * (3 if has_depth(network) else 2)
+        shadow(torch.zeros(1, channels, *sides, device="meta"))
     return int(counter.get_total_flops())

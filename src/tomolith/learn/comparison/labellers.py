@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,9 +25,11 @@ from tomolith.learn.classical import (
 )
 from tomolith.learn.comparison.material import Material
 from tomolith.learn.comparison.settings import Run, classical_options
+from tomolith.learn.cubes import cube_logits
+from tomolith.learn.optimise import has_depth
 from tomolith.learn.settings import PredictSettings
 from tomolith.learn.sliding import best_class, softmax, to_bytes
-from tomolith.learn.validation import slice_logits
+from tomolith.learn.validation import Forward, as_infer, slice_logits
 from tomolith.store.scan import Scan
 
 Bytes = npt.NDArray[np.uint8]
@@ -58,7 +60,10 @@ class Labeller(Protocol):
         """
 
     def for_patches(self, batch: int, patch_px: int) -> Patches:
-        """Return what labels batches of normalised patches (batch, patch_px, patch_px)."""
+        """Return what labels batches of normalised patches (batch, patch_px, patch_px).
+
+        A 3-D network labels batches of cubes, every slice of which is such a patch.
+        """
 
     def fit_px(self, patch_px: int) -> int:
         """Return the least side of a patch, at least ``patch_px``, that it can take."""
@@ -79,8 +84,11 @@ class NetworkLabeller:
         self.bundle, self._settings = bundle, settings
         self._network = bundle.build_network()
         self._values = np.array(bundle.schema.values, np.uint8)
-        self._batch = resolve(settings).batch_size
+        self._is_3d = has_depth(self._network)
+        self._batch = resolve(settings, is_3d=self._is_3d).batch_size
         self._forward: Callable[[Tensor], Tensor] | None = None
+        self._ahead: Iterator[tuple[int, Float32]] = iter(())
+        self._next: tuple[str, int] | None = None  # scan and slice that come next of these
         self.engine = ""
 
     @property
@@ -100,23 +108,46 @@ class NetworkLabeller:
         return labels, to_bytes(softmax(logits))
 
     def _logits(self, scan: Scan, z: int) -> Float32:
-        image = _normalised(scan, z, self.bundle.normalisation)
-        np.nan_to_num(image, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         patch_px = self.bundle.patch_px
         if self._forward is None:
-            shape = (self._batch, self.bundle.in_channels, patch_px, patch_px)
-            backend = build_backend(self._network, shape, self._settings)
+            backend = build_backend(
+                self._network, self._shape(self._batch, patch_px), self._settings
+            )
             self._forward = lambda given: torch.from_numpy(backend.logits(given.numpy()))
+        if self._is_3d:
+            return self._deep_logits(scan, z, self._forward)
+        image = _normalised(scan, z, self.bundle.normalisation)
+        np.nan_to_num(image, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         return slice_logits(self._forward, image, patch_px=patch_px, batch=self._batch)
+
+    def _deep_logits(self, scan: Scan, z: int, forward: Forward) -> Float32:
+        """Return the logits of a slice; those asked for one after another are computed together."""
+        if self._next != (scan.id, z):
+            self._ahead = cube_logits(
+                as_infer(forward),
+                scan,
+                normalisation=self.bundle.normalisation,
+                patch_px=self.bundle.patch_px,
+                batch=self._batch,
+                z_range=(z, scan.grid.shape_zyx[0]),
+            )
+        self._next = scan.id, z + 1
+        return next(self._ahead)[1]
+
+    def _shape(self, batch: int, patch_px: int) -> tuple[int, ...]:
+        return (batch, self.bundle.in_channels, *(patch_px,) * (3 if self._is_3d else 2))
 
     def for_patches(self, batch: int, patch_px: int) -> Patches:
         """Return what labels batches of normalised patches (batch, patch_px, patch_px)."""
-        shape = (batch, self.bundle.in_channels, patch_px, patch_px)
-        backend, values = build_backend(self._network, shape, self._settings), self._values
+        shape, values = self._shape(batch, patch_px), self._values
+        backend = build_backend(self._network, shape, self._settings)
         self.engine = str(BackendInfo.of(backend))
 
         def label(patches: Float32) -> Bytes:
-            logits = backend.logits(patches[:, None])
+            given = patches[:, None]
+            if self._is_3d:
+                given = given[:, :, None].repeat(patch_px, axis=2)
+            logits = backend.logits(given)
             return best_class(np.moveaxis(logits, 1, 0), values)
 
         return label

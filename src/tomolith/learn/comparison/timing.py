@@ -31,6 +31,7 @@ from tomolith.learn.comparison.labellers import Labeller, NetworkLabeller, fit_c
 from tomolith.learn.comparison.material import Material
 from tomolith.learn.comparison.memory import peak_bytes, reset_peak
 from tomolith.learn.comparison.settings import CompareSettings, Run
+from tomolith.learn.optimise import has_depth
 from tomolith.learn.settings import TrainSettings
 from tomolith.store.atomic import write_text
 
@@ -42,6 +43,9 @@ _GAIN = 1.03  # a larger batch that gives less than this is not worth its memory
 @dataclass(frozen=True, slots=True)
 class Timing:
     """What labelling patches costs one system.
+
+    Of a 3-D network times and FLOPs are the share of one slice of its cube, which is as large as a
+    patch of the others; memory is that of a whole cube, and batches of more are not tried.
 
     Parameters
     ----------
@@ -213,12 +217,15 @@ def measure(
 ) -> Timing:
     """Measure a system in this process, on patches cut from ``image`` (y, x), normalised."""
     timing = settings.timing
+    network = labeller.network if isinstance(labeller, NetworkLabeller) else None
     patch_px = labeller.fit_px(timing.patch_px)
+    n_slices = patch_px if has_depth(network) else 1
+    max_batch = timing.max_batch if n_slices == 1 else 1
     reset_peak()
-    latency_s = _median_s(labeller, 1, patch_px, image=image, seconds=timing.seconds)
+    latency_s = _median_s(labeller, 1, patch_px, image=image, seconds=timing.seconds) / n_slices
     process, device = peak_bytes()
     best_batch, best_s, batch = 1, latency_s, 2
-    while batch <= timing.max_batch:
+    while batch <= max_batch:
         try:
             found = _median_s(labeller, batch, patch_px, image=image, seconds=timing.seconds)
         except torch.cuda.OutOfMemoryError:
@@ -228,7 +235,6 @@ def measure(
         if found / batch < best_s:
             best_batch, best_s = batch, found / batch
         batch *= 2
-    network = labeller.network if isinstance(labeller, NetworkLabeller) else None
     return Timing(
         system,
         labeller.engine,
@@ -239,7 +245,7 @@ def measure(
         process,
         device,
         None if network is None else count_parameters(network),
-        None if network is None else count_flops(network, patch_px),
+        None if network is None else count_flops(network, patch_px) // n_slices,
     )
 
 

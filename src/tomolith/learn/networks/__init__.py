@@ -8,6 +8,10 @@ images (B, in_channels, H, W) to logits (B, n_classes, H, W) and states two fact
 ``context_px``
     How far from a pixel the input can still change that pixel's logits. Networks that see a whole
     patch, by attention or by pooling over it, state the side of the patch they are drawn for.
+``is_3d``
+    Whether the network takes cubes (B, in_channels, D, H, W) of a volume and gives logits
+    (B, n_classes, D, H, W); a class attribute, ``False`` where it is not stated. All three sides
+    are then multiples of ``divisor``.
 
 In evaluation mode the logits of an image do not depend on the others of its batch. In training a
 network with deep supervision returns (B, S, n_classes, H, W), the final logits first of S heads
@@ -31,6 +35,7 @@ NETWORKS = Registry(
         "resnet18_centre": "tomolith.learn.networks.resnet_centre:Resnet18Centre",
         "matphase": "tomolith.learn.networks.matphase:MatPhase",
         "residual_unet": "tomolith.learn.networks.monai:ResidualUNet",
+        "residual_unet_3d": "tomolith.learn.networks.monai:ResidualUNet3d",
         "segresnet": "tomolith.learn.networks.monai:SegResNet",
         "dynunet": "tomolith.learn.networks.monai:DynUNet",
         "swin_unetr": "tomolith.learn.networks.monai:SwinUNETR",

@@ -52,7 +52,7 @@ class DoubleConv(nn.Sequential):
         super().__init__(*layers)
 
 
-def check_input(image: Tensor, *, in_channels: int, divisor: int) -> None:
+def check_input(image: Tensor, *, in_channels: int, divisor: int, is_3d: bool = False) -> None:
     """Refuse images that a network cannot take, and say what it could take.
 
     Raises
@@ -70,18 +70,18 @@ def check_input(image: Tensor, *, in_channels: int, divisor: int) -> None:
       expected: sides that are multiples of 16
       to mend:  pad it to 112 × 128 pixels
     """
-    if image.ndim != 4 or image.shape[1] != in_channels:
+    if image.ndim != (5 if is_3d else 4) or image.shape[1] != in_channels:
         raise InputError(
             f"the network was given an array of shape {tuple(image.shape)}",
-            expected=f"(batch, {in_channels}, height, width)",
+            expected=f"(batch, {in_channels}, {'depth, ' if is_3d else ''}height, width)",
         )
-    height, width = int(image.shape[2]), int(image.shape[3])
-    if height % divisor or width % divisor or not height or not width:
-        padded = (max(1, -(-side // divisor)) * divisor for side in (height, width))
+    sides = [int(side) for side in image.shape[2:]]
+    if any(side % divisor or not side for side in sides):
+        padded = [max(1, -(-side // divisor)) * divisor for side in sides]
         raise InputError(
-            f"the image has {height} × {width} pixels",
+            f"the image has {' × '.join(map(str, sides))} pixels",
             expected=f"sides that are multiples of {divisor}",
-            mend="pad it to {} × {} pixels".format(*padded),
+            mend=f"pad it to {' × '.join(map(str, padded))} pixels",
         )
 
 

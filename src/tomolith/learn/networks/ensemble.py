@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tomolith.config import Component
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.networks.blocks import check_counts, check_input
+from tomolith.learn.optimise import has_depth
 
 Member = str | Mapping[str, Any]
 
@@ -36,7 +37,8 @@ class Ensemble(nn.Module):
     Raises
     ------
     ValueError
-        No member, another number of weights than of members, or a weight that is not above 0.
+        No member, another number of weights than of members, a weight that is not above 0, or a
+        3-D member.
     InputError
         On a call: sides that are not multiples of ``divisor``, the least that suits all members.
 
@@ -68,6 +70,8 @@ class Ensemble(nn.Module):
             NETWORKS.build(Component.model_validate(member), in_channels, n_classes)
             for member in members
         )
+        if any(has_depth(member) for member in self.members):
+            raise ValueError("a member sees cubes of a volume; all members have to see slices")
         self.divisor = math.lcm(*(int(member.divisor) for member in self.members))
         self.context_px = max(int(member.context_px) for member in self.members)
 

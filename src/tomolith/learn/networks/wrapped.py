@@ -17,7 +17,8 @@ class Wrapped(nn.Module):
     Parameters
     ----------
     net
-        Maps (B, in_channels, H, W) to logits (B, n_classes, H, W).
+        Maps (B, in_channels, H, W) to logits (B, n_classes, H, W); where the class states
+        ``is_3d``, both with a depth before the height.
     in_channels, n_classes
         Channels of the input, and of the logits.
     divisor, context_px
@@ -31,6 +32,8 @@ class Wrapped(nn.Module):
     torch.Size([1, 2, 5, 7])
     """
 
+    is_3d = False
+
     def __init__(
         self, net: nn.Module, *, in_channels: int, n_classes: int, divisor: int, context_px: int
     ) -> None:
@@ -41,6 +44,6 @@ class Wrapped(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (B, n_classes, H, W) of ``image`` (B, in_channels, H, W)."""
-        check_input(image, in_channels=self.in_channels, divisor=self.divisor)
+        check_input(image, in_channels=self.in_channels, divisor=self.divisor, is_3d=self.is_3d)
         logits: Tensor = self.net(image)
         return logits
