@@ -68,7 +68,7 @@ def _describe_model(path: Path) -> Iterator[str]:
 
 def _describe_cycler(path: Path) -> Iterator[str]:
     """Yield what a cycler file says, with its pulses and rests; its charge has been checked."""
-    from tomolith.measure.electrochemistry import find_steps
+    from tomolith.measure.electrochemistry import find_steps, pulse_doubts
 
     record = read_cycler(path)
     steps = find_steps(record)
@@ -84,5 +84,5 @@ def _describe_cycler(path: Path) -> Iterator[str]:
     checked = "not checked" if record.charge_mah is None else "agrees with current × time"
     yield f"            {checked}"
     yield f"steps       {len(steps.pulses)} pulses, {len(steps.rests)} rests"
-    for line in (*record.notes, *steps.notes, *record.description):
+    for line in (*record.notes, *steps.notes, *pulse_doubts(steps), *record.description):
         yield f"            {line}"

@@ -83,7 +83,7 @@ class MeasureStep:
             return line, f"cycler file {path.name}, which an earlier step writes"
         scans = _planned_series(study)
         cell = cycle_cell(section.cycler, scans, known_times_s=scan_times_s(study))
-        return line, _cycler_line(cell)
+        return line, _cycler_line(cell), *cell.doubts
 
     def run(self, study: Study) -> str:
         """Measure the label map of every scan that has it, then the series, and write it all."""
@@ -235,4 +235,5 @@ def _summary(n: int, n_scans: int, series: StudySeries, cell: CycledCell | None)
         text += f"; {len(cell.steps.pulses)} pulses, scans matched by {cell.how}"
         ambiguous = cell.match.clock_offset and cell.match.clock_offset.others_s
         text += " (other clock offsets fit too, see cycler.json)" if ambiguous else ""
+        text += "".join(f"; {doubt}" for doubt in cell.doubts)
     return text

@@ -19,6 +19,7 @@ from tomolith.measure.electrochemistry.faraday import (
     plan_area_cm2,
 )
 from tomolith.measure.electrochemistry.files import remove_cycler, write_cycler
+from tomolith.measure.electrochemistry.gaps import is_cut_off, pulse_doubts
 from tomolith.measure.electrochemistry.matching import (
     ClockOffset,
     MatchedScan,
@@ -68,11 +69,13 @@ __all__ = [
     "estimate_clock_offset",
     "expected_lithium",
     "find_steps",
+    "is_cut_off",
     "local_current_density_ma_cm2",
     "match_by_order",
     "match_by_time",
     "on_curve",
     "plan_area_cm2",
+    "pulse_doubts",
     "remove_cycler",
     "scan_times",
     "write_cycler",

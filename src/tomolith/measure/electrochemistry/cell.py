@@ -11,6 +11,7 @@ import numpy as np
 
 from tomolith.core import CyclerRecord
 from tomolith.errors import InputError, MismatchError
+from tomolith.measure.electrochemistry.gaps import pulse_doubts
 from tomolith.measure.electrochemistry.matching import (
     MatchedScan,
     ScanMatch,
@@ -57,7 +58,17 @@ class CycledCell:
     @property
     def notes(self) -> tuple[str, ...]:
         """Every decision of reading, finding pulses and matching, one sentence each."""
-        return (*self.record.notes, *self.steps.notes, *self.match.notes)
+        return (
+            *self.record.notes,
+            *self.steps.notes,
+            *pulse_doubts(self.steps),
+            *self.match.notes,
+        )
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Those of the notes that a reader of the numbers must know."""
+        return (*pulse_doubts(self.steps), *self.match.doubts)
 
     def pulses_between(self, first: MatchedScan, second: MatchedScan) -> tuple[Pulse, ...]:
         """Return the pulses after one scan and up to another."""
@@ -138,10 +149,15 @@ def cycle_cell(
             "'match: time' asks for the times of the scans, which are not known",
             mend="give 'scan_stamps' or 'scan_times_min', or 'match: order'",
         )
-    if how == "time":
-        match = match_by_time(steps, times, clock_offset_s=settings.clock_offset_s)
-    else:
-        match, times = match_by_order(steps, scans), ()
+    try:
+        if how == "time":
+            match = match_by_time(steps, times, clock_offset_s=settings.clock_offset_s)
+        else:
+            match, times = match_by_order(steps, scans), ()
+    except MismatchError as error:
+        raise MismatchError(
+            error.found, expected=error.expected, where=path, mend=error.mend
+        ) from error
     return CycledCell(path, record, steps, match, how, times, settings.electrode_area_cm2)
 
 

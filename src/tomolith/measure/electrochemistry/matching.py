@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.errors import InputError, MismatchError
+from tomolith.measure.electrochemistry.gaps import is_cut_off, pulse_doubts, state_after_end
 from tomolith.measure.electrochemistry.pulses import Rest, Steps
 
 Doubles = npt.NDArray[np.float64]
+
+_N_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,14 @@ class ScanMatch:
         Estimated or given; ``None`` where scans were matched by their order.
     notes
         What had to be decided, one sentence each.
+    doubts
+        Those of them that a reader of the numbers must know.
     """
 
     scans: tuple[MatchedScan, ...]
     clock_offset: ClockOffset | None
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def scan_times(
@@ -154,8 +160,9 @@ def match_by_time(
     InputError
         Scans out of order.
     MismatchError
-        A scan lies in no rest. Before the first and after the last sample of the file the cell is
-        taken to rest, and a note says so.
+        A scan lies in no rest. Before the first sample of the file the cell is taken to rest, and
+        for as long as it rested between pulses after the last one too; a note says so. Or several
+        offsets, of which none is 0, fit some of the scans, and none fits all.
 
     Examples
     --------
@@ -168,21 +175,24 @@ def match_by_time(
     _refuse_disorder(scans)
     if clock_offset_s is None:
         offset = estimate_clock_offset(steps, scans)
+        _refuse_ambiguity(offset, len(scans))
         notes = [_offset_note(offset, len(scans))]
     else:
-        offset = ClockOffset(clock_offset_s, clock_offset_s, clock_offset_s, 0)
+        shifted = [(s.start_s + clock_offset_s, s.stop_s + clock_offset_s) for s in scans]
+        n_inside = sum(_rest_of(steps, *times) is not None for times in shifted)
+        offset = ClockOffset(clock_offset_s, clock_offset_s, clock_offset_s, n_inside)
         notes = [f"the clock offset was given as {clock_offset_s:g} s"]
-    matched = []
+    matched, doubts = [], []
     for scan in scans:
         start_s, stop_s = scan.start_s + offset.value_s, scan.stop_s + offset.value_s
-        after = _state_at(steps, start_s, stop_s)
+        after = _state_at(steps, scan.name, start_s, stop_s)
         if after is None:
             raise _in_no_rest(steps, scan, start_s, stop_s)
-        if not any(r.start_s <= start_s and stop_s <= r.stop_s for r in steps.rests):
-            notes.append(f"scan '{scan.name}' lies outside the file; the cell is taken to rest")
+        if _rest_of(steps, start_s, stop_s) is None:
+            doubts.append(f"scan '{scan.name}' lies outside the file; the cell is taken to rest")
         matched.append(MatchedScan(scan.name, after))
-    notes += _shared_notes(matched)
-    return ScanMatch(tuple(matched), offset, tuple(notes))
+    notes += [*doubts, *_shared_notes(matched)]
+    return ScanMatch(tuple(matched), offset, tuple(notes), tuple(doubts))
 
 
 def match_by_order(steps: Steps, names: Sequence[str]) -> ScanMatch:
@@ -191,7 +201,8 @@ def match_by_order(steps: Steps, names: Sequence[str]) -> ScanMatch:
     Raises
     ------
     MismatchError
-        There are as many scans neither as rests, nor as states of the cell.
+        There are as many scans neither as rests, nor as states of the cell; or the last scan
+        follows a pulse in which the file may be cut off.
 
     Examples
     --------
@@ -200,24 +211,25 @@ def match_by_order(steps: Steps, names: Sequence[str]) -> ScanMatch:
     [0, 1]
     """
     states = [rest.after_pulse for rest in steps.rests]
-    notes = ["scans were matched to rests by their order"]
+    doubts: list[str] = []
     n_states = len(steps.pulses) + 1
     if len(names) != len(states) and len(names) == n_states:
         unseen = [str(s) for s in range(n_states) if s not in states]
         inner = [s for s in unseen if s not in ("0", str(n_states - 1))]
-        if not inner:
-            notes.append(f"the file has no rest after pulse {', '.join(unseen)}; one was assumed")
+        if not inner and not is_cut_off(steps):
+            doubts = [f"the file has no rest after pulse {', '.join(unseen)}; one was assumed"]
             states = list(range(n_states))
     if len(names) != len(states):
         raise MismatchError(
             f"{len(names)} scans, but {len(states)} rests and {len(steps.pulses)} pulses in the "
-            "cycler file",
+            "cycler file" + "".join(f"; {doubt}" for doubt in pulse_doubts(steps)),
             expected="one scan per rest",
             mend="say when the scans were taken ('scan_stamps' or 'scan_times_min' under "
             "'measure.cycler'), or after which pulse ('after_pulse')",
         )
     matched = [MatchedScan(name, state) for name, state in zip(names, states, strict=True)]
-    return ScanMatch(tuple(matched), None, tuple(notes))
+    notes = ("scans were matched to rests by their order", *doubts)
+    return ScanMatch(tuple(matched), None, notes, tuple(doubts))
 
 
 def _score(rests: Sequence[Rest], scans: Sequence[ScanTime], offsets: Doubles) -> Doubles:
@@ -235,15 +247,23 @@ def _score(rests: Sequence[Rest], scans: Sequence[ScanTime], offsets: Doubles) -
     return score
 
 
-def _state_at(steps: Steps, start_s: float, stop_s: float) -> int | None:
-    for rest in steps.rests:
-        if rest.start_s <= start_s and stop_s <= rest.stop_s:
-            return rest.after_pulse
+def _rest_of(steps: Steps, start_s: float, stop_s: float) -> Rest | None:
+    inside = (r for r in steps.rests if r.start_s <= start_s and stop_s <= r.stop_s)
+    return next(inside, None)
+
+
+def _state_at(steps: Steps, scan: str, start_s: float, stop_s: float) -> int | None:
+    """Return how many pulses came before; ``None`` where current flows or may have flowed."""
+    rest = _rest_of(steps, start_s, stop_s)
+    if rest is not None:
+        return rest.after_pulse
     edges = [e for p in steps.pulses for e in (p.start_s, p.stop_s)]
     edges += [e for r in steps.rests for e in (r.start_s, r.stop_s)]
     if edges and stop_s <= min(edges):
         return 0
-    return len(steps.pulses) if edges and start_s >= max(edges) else None
+    if steps.pulses and stop_s >= max(edges) and start_s >= steps.pulses[-1].stop_s:
+        return state_after_end(steps, scan, stop_s)
+    return None
 
 
 def _in_no_rest(steps: Steps, scan: ScanTime, start_s: float, stop_s: float) -> MismatchError:
@@ -268,14 +288,31 @@ def _refuse_disorder(scans: Sequence[ScanTime]) -> None:
             )
 
 
+def _refuse_ambiguity(offset: ClockOffset, n_scans: int) -> None:
+    """Refuse to choose among offsets that leave scans outside all rests, unless 0 is one."""
+    if offset.n_inside == n_scans or not offset.others_s or offset.low_s <= 0 <= offset.high_s:
+        return
+    raise MismatchError(
+        f"{len(offset.others_s) + 1} clock offsets put {offset.n_inside} of {n_scans} scans into "
+        f"rests: {_listed((offset.value_s, *offset.others_s))} s; none puts all",
+        expected="one offset, or scans that all lie in rests",
+        mend="a rest may be missing in the file: export the whole test. If the clocks are known, "
+        "give 'clock_offset_s', else 'after_pulse', under 'measure.cycler'",
+    )
+
+
+def _listed(offsets_s: Sequence[float]) -> str:
+    more = ", ..." if len(offsets_s) > _N_NAMED else ""
+    return ", ".join(f"{value:g}" for value in offsets_s[:_N_NAMED]) + more
+
+
 def _offset_note(offset: ClockOffset, n_scans: int) -> str:
     note = (
         f"the cycler's clock is {offset.value_s:g} s ahead of the scanner's, estimated from "
         f"{offset.n_inside} of {n_scans} scans ({offset.low_s:g} to {offset.high_s:g} s do as well)"
     )
     if offset.others_s:
-        others = ", ".join(f"{value:g}" for value in offset.others_s[:3])
-        note += f"; ambiguous: {others} s would fit too"
+        note += f"; ambiguous: {_listed(offset.others_s)} s would fit too"
     return note
 
 

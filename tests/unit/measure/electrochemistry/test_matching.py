@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+import numpy as np
 import pytest
 
 from tomolith.core import CyclerRecord
@@ -12,6 +13,7 @@ from tomolith.measure.electrochemistry import (
     find_steps,
     match_by_order,
     match_by_time,
+    pulse_doubts,
     scan_times,
 )
 from tomolith.phantom import cycler
@@ -67,6 +69,68 @@ def test_a_given_offset_is_taken():
     assert [scan.after_pulse for scan in match.scans] == [0, 1, 2]
     with pytest.raises(MismatchError, match="lies in no rest"):
         match_by_time(steps_of(PROTOCOL), scans_of()[:3], clock_offset_s=700.0)
+
+
+def test_a_given_offset_says_how_many_scans_lie_in_rests():
+    found = match_by_time(steps_of(PROTOCOL), scans_of(), clock_offset_s=10.0).clock_offset
+    assert (found.value_s, found.n_inside) == (10.0, 25)
+    late = steps_of(PROTOCOL)
+    late = Steps(late.pulses, late.rests[1:], late.rest_below_a)
+    assert match_by_time(late, scans_of(), clock_offset_s=0.0).clock_offset.n_inside == 24
+
+
+def cut(until_s: float, *, close_up: tuple[float, float] | None = None) -> Steps:
+    """Return the steps of a file that ends too soon, or lacks a stretch with its time."""
+    log = cycler.simulate_cycler(PROTOCOL, key=1, sample_s=60)
+    record = CyclerRecord(log.time_s, log.current_ma / 1e3, log.voltage_v, log.charge_mah)
+    time_s, keep = record.time_s, record.time_s <= until_s
+    if close_up:
+        keep &= (time_s <= close_up[0]) | (time_s >= close_up[1])
+        time_s = np.where(time_s >= close_up[1], time_s - close_up[1] + close_up[0], time_s)
+    charge = record.charge_mah
+    return find_steps(
+        CyclerRecord(time_s[keep], record.current_a[keep], record.voltage_v[keep], charge[keep])
+    )
+
+
+def test_a_scan_after_a_pulse_that_was_cut_off_is_refused():
+    steps = cut(23_000.0)  # in pulse 13, after 200 of 600 s
+    assert "in pulse 13, after 3 of 10 min: it may be cut off" in pulse_doubts(steps)[0]
+    every_third = scans_of()[:16:3]
+    with pytest.raises(MismatchError, match=r"scan 't15'.*ends while current flows: in pulse 13"):
+        match_by_time(steps, every_third)
+    with pytest.raises(MismatchError, match=r"14 scans, but 13 rests.*may be cut off"):
+        match_by_order(steps, NAMES[:14])
+    assert not match_by_time(steps, every_third[:-1]).doubts  # the scans before lie in the file
+
+
+def test_a_scan_long_after_the_end_of_the_file_is_refused():
+    steps = cut(22_000.0)  # in the rest after pulse 12
+    assert pulse_doubts(steps) == ()
+    with pytest.raises(MismatchError, match=r"scan 't13'.*end of the cycler file.*last pulse, 12"):
+        match_by_time(steps, scans_of()[:14], clock_offset_s=0.0)
+
+
+def test_a_file_that_ends_with_a_whole_pulse_is_taken_to_rest_for_as_long_as_before():
+    steps = cut(23_400.0)  # just after pulse 13
+    match = match_by_time(steps, scans_of()[:14])
+    assert match.scans[-1].after_pulse == 13
+    assert match.doubts == ("scan 't13' lies outside the file; the cell is taken to rest",)
+    by_order = match_by_order(steps, NAMES[:14])
+    assert by_order.scans[-1].after_pulse == 13
+    assert "no rest after pulse 13" in by_order.doubts[0]
+
+
+def test_a_rest_that_is_missing_is_refused_by_time_and_told_always():
+    steps = cut(1e9, close_up=(10_800.0, 12_000.0))  # the rest after pulse 6, with its time
+    assert pulse_doubts(steps) == (
+        "pulse 6 lasts 2 times the median of all (20 of 10 min): a rest between two pulses may be "
+        "missing",
+    )
+    with pytest.raises(MismatchError, match=r"clock offsets put 4 of 5 scans.*none puts all"):
+        match_by_time(steps, scans_of(480.0)[::6])
+    with pytest.raises(MismatchError, match=r"25 scans, but 24 rests.*2 times the median"):
+        match_by_order(steps, NAMES)
 
 
 def test_scans_out_of_order_are_refused():
