@@ -10,6 +10,7 @@ from tomolith.measure.electrochemistry import CycledCell
 
 LI_LEFT = "li_left"
 ALL_PLATED = "all plated Li"
+_OF_LAST = "li_volume of the last scan; no cycler's file says whether it is full cycle"
 
 
 def full_cycles(scans: Sequence[str], cell: CycledCell | None) -> tuple[str, ...]:
@@ -29,7 +30,11 @@ def full_cycles(scans: Sequence[str], cell: CycledCell | None) -> tuple[str, ...
 
 
 def li_left(
-    measurements: Sequence[Measurement], at: Sequence[str], *, provenance: Provenance
+    measurements: Sequence[Measurement],
+    at: Sequence[str],
+    *,
+    is_known: bool = True,
+    provenance: Provenance,
 ) -> list[Measurement]:
     """Return the Li of dendrites and deposit that is left in some scans, and their sum.
 
@@ -41,6 +46,8 @@ def li_left(
         Those of ``li_volume`` are used, with their intervals.
     at
         Names of the scans at full cycle.
+    is_known
+        Whether a cycler's file says that they are.
     provenance
         What is written beside the numbers.
 
@@ -48,7 +55,8 @@ def li_left(
     -------
     list of Measurement
         ``li_left`` (µm³) of each class and of all plated Li, whose half widths are those of the
-        classes added: both may be wrong together. Empty where ``li_volume`` was not measured.
+        classes added: both may be wrong together; a class that was not found adds none. Empty
+        where ``li_volume`` was not measured.
 
     Notes
     -----
@@ -63,7 +71,7 @@ def li_left(
     [('t24/dendrite', 3.0), ('t24/deposited', 1.0), ('t24/all plated Li', 4.0)]
     """
     of_region = {m.region: m for m in measurements if m.name == "li_volume"}
-    how = "li_volume at full cycle"
+    how = "li_volume at full cycle" if is_known else _OF_LAST
     rows = []
     for scan in at:
         parts = [of_region[r] for r in (f"{scan}/{name}" for name in PLATED) if r in of_region]
@@ -82,8 +90,9 @@ def li_left(
 
 
 def _sum(parts: Sequence[Measurement]) -> Interval | None:
-    found = [part.interval for part in parts if part.interval is not None]
-    if len(found) < len(parts):
+    there = [part for part in parts if part.value or part.interval]
+    found = [part.interval for part in there if part.interval is not None]
+    if not found or len(found) < len(there):
         return None
     methods = "; ".join(dict.fromkeys(interval.method for interval in found))
     return Interval(sum(i.low for i in found), sum(i.high for i in found), methods)

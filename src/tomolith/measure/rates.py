@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 from tomolith.core import Interval, Measurement, Provenance
 from tomolith.measure.electrochemistry.faraday import SeenVolume, change_interval
-from tomolith.measure.intervals.propagate import scaled
+from tomolith.measure.intervals.propagate import own_half_width, scaled
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.measure.rows import SERIES
 
@@ -34,10 +34,13 @@ class Rate:
         Per step of x.
     interval
         95 % confidence interval from the scatter about the fit; ``None`` below three points.
+    weights
+        Change of ``value`` with each number that was fitted.
     """
 
     value: float
     interval: Interval | None
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ def linear_rate(x: Sequence[float], y: Sequence[float]) -> Rate | None:
         return None
     slope = float(((across - across.mean()) * (along - along.mean())).sum()) / spread
     rest = along - along.mean() - slope * (across - across.mean())
-    return Rate(slope, _interval(slope, rest, 1 / spread))
+    weights = tuple(((across - across.mean()) / spread).tolist())
+    return Rate(slope, _interval(slope, rest, 1 / spread), weights)
 
 
 def exponential_rate(x: Sequence[float], y: Sequence[float]) -> Rate | None:
@@ -95,7 +99,9 @@ def exponential_rate(x: Sequence[float], y: Sequence[float]) -> Rate | None:
     ):
         return None
     if np.ptp(along) <= _EQUAL_FRAC * np.abs(along).max():
-        return Rate(0.0, _interval(0.0, np.zeros_like(along), 0.0))
+        line = linear_rate(x, y)
+        weights = tuple(w / float(along[0]) for w in line.weights) if line else ()
+        return Rate(0.0, _interval(0.0, np.zeros_like(along), 0.0), weights)
     start = np.polyfit(across, np.log(np.abs(along)), 1)
     first = np.sign(along[0]) * math.exp(float(start[1]))
 
@@ -111,7 +117,8 @@ def exponential_rate(x: Sequence[float], y: Sequence[float]) -> Rate | None:
     k, spread = float(found.x[1]), float(inverse[1, 1])
     if not (found.success and math.isfinite(k) and math.isfinite(spread) and spread >= 0):
         return None
-    return Rate(k, _interval(k, misfit(found.x), spread))
+    weights = tuple((inverse @ found.jac.T)[1].tolist())
+    return Rate(k, _interval(k, misfit(found.x), spread), weights)
 
 
 def _interval(value: float, rest: Doubles, spread: float) -> Interval | None:
@@ -200,7 +207,10 @@ def thickness_rates(
     ``thickness_rate``
         Slope of the line (µm per pulse).
     ``thickness_growth``
-        ``k`` of ``a exp(k n)`` (1 per pulse); only where there are three thicknesses, all above 0.
+        ``k`` of ``a exp(k n)`` (1 per pulse); only where there are three thicknesses, all above or
+        all below 0.
+
+    Intervals are those of :func:`with_errors`.
 
     Regions are ``series/<part>, <stretch>``.
 
@@ -231,7 +241,7 @@ def thickness_rates(
     ('thickness_rate', 'series/dendrite, charge', 2.0, 'um/pulse')
     """
     value = {
-        m.region.rpartition("/")[::2]: float(m.value)
+        m.region.rpartition("/")[::2]: m
         for m in measurements
         if m.name == "effective_thickness" and m.value is not None
     }
@@ -240,16 +250,56 @@ def thickness_rates(
     for part, stretch in itertools.product(parts, stretches):
         known = [scan for scan in stretch.places if (scan, part) in value]
         x = [stretch.places[scan] for scan in known]
-        y = [value[scan, part] for scan in known]
+        thick = [value[scan, part] for scan in known]
+        y = [float(m.value or 0.0) for m in thick]
         region = f"{SERIES}/{part}" + (f", {stretch.name}" if stretch.name else "")
         n = f"{len(known)} scans"
         if (rate := linear_rate(x, y)) is not None:
-            how = f"least-squares line through {n}"
+            rate, how = with_errors(rate, thick), f"least-squares line through {n}"
             rows.append(_rate_row("thickness_rate", rate, f"um/{per}", region, provenance, how))
         if any(y) and (rate := exponential_rate(x, y)) is not None:
-            how = f"least-squares exponential through {n}"
+            rate, how = with_errors(rate, thick), f"least-squares exponential through {n}"
             rows.append(_rate_row("thickness_growth", rate, f"1/{per}", region, provenance, how))
     return rows
+
+
+def with_errors(rate: Rate, fitted: Sequence[Measurement]) -> Rate:
+    """Return the rate with an interval that also knows how wrong each fitted number may be.
+
+    What the numbers share by the same cause goes through the fit with its sign. What each has of
+    its own shows in the scatter too: the larger of the two counts. Three scans that happen to lie
+    on a line are not taken for exact; where nothing can be off, there is no interval.
+
+    Examples
+    --------
+    >>> found = [Measurement("effective_thickness", v, "um", "", Interval(v - 1, v + 1, "x"))
+    ...          for v in (1.0, 2.0, 3.0)]
+    >>> rate = linear_rate([0, 1, 2], [1.0, 2.0, 3.0])
+    >>> rate.interval.half_width, round(with_errors(rate, found).interval.half_width, 3)
+    (0.0, 0.707)
+    """
+    if rate.interval is None:
+        return rate
+    known = [
+        (weight, m.interval, float(m.value or 0.0))
+        for weight, m in zip(rate.weights, fitted, strict=True)
+        if m.interval is not None
+    ]
+    carried = [scaled(interval, weight) for weight, interval, _ in known]
+    own = math.hypot(*map(own_half_width, carried))
+    arm = math.hypot(max(rate.interval.half_width, own), *_shared(carried))
+    moved = sum(w * ((i.low + i.high) / 2 - v) for w, i, v in known)
+    words = "; ".join(dict.fromkeys([_SCATTER, *(i.method for i in carried)]))
+    middle = rate.value + moved
+    interval = Interval(middle - arm, middle + arm, words) if arm else None
+    return Rate(rate.value, interval, rate.weights)
+
+
+def _shared(intervals: Sequence[Interval]) -> Iterator[float]:
+    """Yield the sums of what the intervals share, one for each way to err."""
+    for cause in sorted({cause for interval in intervals for cause in interval.shared}):
+        ways = (interval.shared.get(cause, ()) for interval in intervals)
+        yield from map(math.fsum, itertools.zip_longest(*ways, fillvalue=0.0))
 
 
 def _rate_row(

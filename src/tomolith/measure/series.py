@@ -76,7 +76,7 @@ def series_changes(
         for name, of, part, base, unit, shown in _wanted():
             now, first = of_part.get((of, scan, part)), of_part.get((of, scans[0], base))
             if now is not None and first is not None:
-                change, interval = _difference(now, first)
+                change, interval = _difference(now, first, is_first=scan == scans[0])
                 region = f"{scan}/{shown}"
                 found.append(Measurement(name, change, unit, region, interval, provenance))
     return found
@@ -93,10 +93,12 @@ def _wanted() -> Iterator[tuple[str, str, str, str, str, str]]:
         yield "travelling_li", "li_volume", part, electrode_part(side), "um3", side
 
 
-def _difference(now: Measurement, first: Measurement) -> tuple[float | None, Interval | None]:
+def _difference(
+    now: Measurement, first: Measurement, *, is_first: bool
+) -> tuple[float | None, Interval | None]:
     if now.value is None or first.value is None:
         return None, None
-    if now is first:
+    if is_first and now.value == first.value:  # all Li of a side may be its electrode alone
         return 0.0, now.interval and Interval(0.0, 0.0, "the scan itself")
     change = float(now.value - first.value)
     if now.interval is None or first.interval is None:

@@ -86,7 +86,12 @@ def series_numbers(
     if len(scans) > 1:
         n_pulses = None if cell is None else [s.after_pulse for s in cell.match.scans]
         found += li_moved(measurements, scans, n_pulses=n_pulses, provenance=provenance)
-        found += li_left(measurements, full_cycles(scans, cell), provenance=provenance)
+        found += li_left(
+            measurements,
+            full_cycles(scans, cell),
+            is_known=cell is not None,
+            provenance=provenance,
+        )
         found += thickness_rates(
             measurements,
             stretches(scans, cell),

@@ -8,7 +8,7 @@ _HUANG = "Huang et al., npj Comput. Mater. 9, 93 (2023)"
 _CYCLER = "the cycler's file"
 _PARTS = "the numbers that it is made of have none"
 _SITES = "a site that was missed or invented in either scan changes it, and no labels tell which"
-_FIT = "below three scans there is no scatter about the fit"
+_FIT = "below three scans, and of a layer that is not there, nothing scatters about the fit"
 _CHANCE = "it says itself how sure another number is"
 _EXACT = "the cycler's own error is not known here, and small beside that of a volume"
 
@@ -47,16 +47,21 @@ _CHANGES = (
      _PARTS),
     ("li_moved", "um3", "Change of all Li of a side since the scan before.",
      "all Li of the side - the same in the scan before", f"travelling Li of {_HUANG}", _PARTS),
-    ("li_moved_per_pulse", "um3/pulse", "The same for each pulse.",
+    ("li_moved_per_pulse", "um3/pulse",
+     "Change of all Li of a side since the scan before, for each pulse.",
      "li_moved / pulses between the two scans", f"travelling Li of {_HUANG}", _PARTS),
     ("li_left", "um3", "Plated Li that is left at full cycle: dead Li as the paper counts it.",
-     "li_volume of dendrite and of deposited after discharge; their sum", f"dead Li of {_HUANG}",
+     "li_volume of dendrite and of deposited after discharge, without a cycler of the last scan; "
+     "their sum", f"dead Li of {_HUANG}",
      _PARTS),
     ("thickness_rate", "um/pulse", "How fast a layer grows: the slope of a line, per half cycle.",
-     "least squares of effective_thickness against pulses; 95 % by Student's t",
+     "least squares of effective_thickness against pulses, without a cycler against scans; "
+     "95 % by Student's t",
      f"rates of {_HUANG}", _FIT),
-    ("thickness_growth", "1/pulse", "The same as an exponential.",
-     "k of a exp(k n) by least squares; 95 % by Student's t", f"rates of {_HUANG}", _FIT),
+    ("thickness_growth", "1/pulse",
+     "How fast a layer grows: the k of an exponential, per half cycle.",
+     "k of a exp(k n) by least squares, n pulses or scans; 95 % by Student's t",
+     f"rates of {_HUANG}", _FIT),
 )  # fmt: skip
 _MAPS = (
     ("pearson", "1", "How alike the plan maps of two classes are (-1 to 1).",
@@ -70,12 +75,14 @@ _MAPS = (
      "columns of the kind / columns that hold labels", _HUANG, _SITES),
     ("persistence_jaccard", "1", "Overlap of the columns of a class with those it first had.",
      "columns in both / columns in either", "Jaccard, New Phytol. 11, 37 (1912)", _SITES),
-    ("persistence_dice", "1", "The same, with the overlap counted twice.",
+    ("persistence_dice", "1",
+     "Overlap of the columns of a class with those it first had, counted twice.",
      "2 · columns in both / (columns of the one + of the other)", "Dice, Ecology 26, 297 (1945)",
      _SITES),
     ("persistence_share", "1", "Share of the first columns that the class still or again holds.",
      "columns in both / first columns", "defined here", _SITES),
-    ("persistence_share_by_chance", "1", "What chance would give for it.",
+    ("persistence_share_by_chance", "1",
+     "Share of the first columns that the class would hold by chance.",
      "columns of the class now / columns that hold labels", "defined here", _SITES),
     ("persistence_p", "1", "Chance of such an overlap if the sites had nothing in common.",
      "share of all shifts of one map against the other that overlap at least as much",
@@ -88,7 +95,8 @@ _CELL = (
     ("charge_passed", "mAh", "Charge on balance since the first scan, on the analysed area.",
      "Q · analysed area / electrode area", _CYCLER, _EXACT),
     ("expected_li_volume", "um3", "Li of that charge.",
-     "V = charge_passed / 3860 mAh/g / 0.534 g/cm³", "Faraday's law", _EXACT),
+     "V = charge_passed / 3860 mAh/g / 0.534 g/cm³; 95 %: 1 % of the charge that flowed",
+     "Faraday's law", "no charge has flowed yet"),
     ("inventory_closure", "um3", "Li that the scans show beyond what the charge says.",
      "travelling_li - expected_li_volume; stripping side: +", "Faraday's law", _PARTS),
     ("capacity_ratio", "1", "CT capacity over cycler capacity since the scan before.",

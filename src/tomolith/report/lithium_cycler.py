@@ -78,7 +78,9 @@ def _closure(files: LithiumFiles, cycler: Cycler) -> Drawn | None:
         "Porous layers count as dense unless the recipe gives their porosity. Discharge is shaded. "
         f"{bars_text(lines)}"
     )
-    if not charge.has_bars:
+    if charge.has_bars:
+        caption += f" Band about the dashed lines: {'; '.join(charge.meanings) or '95 %'}."
+    else:
         caption += " The charge carries the cycler's own error, below 1 %, which is not drawn."
     title = "Li inventory against Faraday's law"
     return Drawn("lithium-inventory.png", to_png(figure), title, caption)

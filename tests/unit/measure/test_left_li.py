@@ -55,6 +55,20 @@ def test_what_was_not_measured_is_not_made_up(found):
     assert li_left(found, ["t24"], provenance=MADE) == []
 
 
+def test_a_class_that_is_gone_takes_no_interval_away():
+    rows = li_left(
+        [volume("dendrite", 3.0, 1.0), volume("deposited", 0.0)],
+        ["t24"],
+        is_known=False,
+        provenance=MADE,
+    )
+    assert rows[-1].interval == Interval(2.0, 4.0, "half-voxel boundary shift")
+    assert all("no cycler's file says" in row.method for row in rows)
+    gone = li_left([volume("dendrite", 0.0), volume("deposited", 0.0)], ["t24"], provenance=MADE)
+    assert (gone[-1].value, gone[-1].interval) == (0.0, None)
+    assert gone[0].method == "li_volume at full cycle"
+
+
 def test_a_class_without_interval_leaves_the_sum_without():
     rows = li_left(
         [volume("dendrite", 3.0, 1.0), volume("deposited", 1.0)], ["t24"], provenance=MADE

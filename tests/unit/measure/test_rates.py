@@ -15,6 +15,7 @@ from tomolith.measure.rates import (
     li_moved,
     linear_rate,
     thickness_rates,
+    with_errors,
 )
 
 MADE = Provenance("measure")
@@ -70,6 +71,50 @@ def test_a_constant_thickness_has_no_rate() -> None:
     flat = exponential_rate(X, [3.0] * 5)
     assert flat is not None and flat.value == 0
     assert flat.interval is not None and (flat.interval.low, flat.interval.high) == (0, 0)
+
+
+def thick(value: float, half: float, shared: float = 0.0) -> Measurement:
+    around = Interval(value - half, value + half, "x", {"border": (shared,)})
+    return Measurement("effective_thickness", value, "um", "", around)
+
+
+def test_three_scans_on_a_line_are_not_taken_for_exact() -> None:
+    rate = linear_rate([0, 1, 2], [1.0, 2.0, 3.0])
+    assert rate is not None and rate.interval is not None and rate.interval.half_width == 0
+    own = with_errors(rate, [thick(v, 1.0) for v in (1.0, 2.0, 3.0)]).interval
+    assert own is not None and own.half_width == pytest.approx(math.sqrt(0.5))
+    assert own.method == "scatter of the scans about the fit, Student's t; x"
+    alike = with_errors(rate, [thick(v, 1.0, 1.0) for v in (1.0, 2.0, 3.0)]).interval
+    assert alike is None  # a border that lies elsewhere in all scans tilts no line
+    growing = [thick(v, s, s) for v, s in ((1.0, 0.0), (2.0, 1.0), (3.0, 2.0))]
+    tilted = with_errors(rate, growing).interval
+    assert tilted is not None and tilted.half_width == pytest.approx(1.0)
+
+
+def test_the_larger_of_scatter_and_errors_counts() -> None:
+    y = [1.0, 2.2, 2.9, 5.3, 5.8]
+    for fit in (linear_rate, exponential_rate):
+        rate = fit(X, y)
+        assert rate is not None and rate.interval is not None
+        small, large = (with_errors(rate, [thick(v, half) for v in y]) for half in (1e-6, 9.0))
+        assert small.interval is not None and large.interval is not None
+        assert small.interval.half_width == pytest.approx(rate.interval.half_width)
+        assert large.interval.half_width > 2 * rate.interval.half_width
+        assert rate.weights == pytest.approx(
+            [
+                fit(X, np.add(y, 1e-6 * np.eye(5)[i])).value * 1e6 - rate.value * 1e6
+                for i in range(5)
+            ],
+            abs=0.006,  # the scatter about the fit bends it a little
+        )
+
+
+def test_a_layer_that_is_not_there_has_no_interval() -> None:
+    found = [Measurement("effective_thickness", 0.0, "um", f"t{i}/pit") for i in range(4)]
+    (rate,) = thickness_rates(
+        found, [Stretch("", {f"t{i}": float(i) for i in range(4)})], provenance=MADE
+    )
+    assert (rate.value, rate.interval) == (0.0, None)
 
 
 def volume(scan: str, side: str, value: float | None, arm: float | None = None) -> Measurement:

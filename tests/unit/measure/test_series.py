@@ -68,5 +68,19 @@ def test_a_change_has_the_intervals_of_both_scans() -> None:
     itself = of["li_change", "t0/all Li"]
     assert itself is not None
     assert (itself.low, itself.high) == (0.0, 0.0)
-    travelled = of["travelling_li", "t0/plating side"]
+    travelled = of["travelling_li", "t0/plating side"]  # the side is its electrode alone
     assert travelled is not None
+    assert (travelled.low, travelled.high) == (0.0, 0.0)
+
+
+def test_li_that_grew_before_the_first_scan_is_not_known_exactly() -> None:
+    found = [
+        replace(m, interval=Interval(m.value - 1, m.value + 1, "x"))
+        for m in SECOND
+        if m.name == "li_volume" and m.value is not None
+    ]
+    changes = series_changes(found, ["t1"], provenance=MADE)
+    grown = next(m for m in changes if m.region == "t1/plating side")
+    assert grown.value == 2.0
+    assert grown.interval is not None
+    assert grown.interval.half_width == pytest.approx(2**0.5)

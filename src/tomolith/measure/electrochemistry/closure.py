@@ -15,12 +15,13 @@ from tomolith.measure.electrochemistry.faraday import (
     local_current_density_ma_cm2,
 )
 from tomolith.measure.electrochemistry.matching import MatchedScan
-from tomolith.measure.intervals.propagate import scaled, shifted
+from tomolith.measure.intervals.propagate import difference, scaled, shifted
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 
 CELL, CELL_STRIPPING = "cell", "cell, stripping side"
 _SIGNS = {PLATING: 1, STRIPPING: -1}  # of the Li that charging brings to a side
 _PARTS = {PLATING: CELL, STRIPPING: CELL_STRIPPING}
+_CYCLER_FRAC = 0.01  # of the charge that flowed, either way: the cycler's own error, at most
 _NO_CHARGE_FRAC = 1e-6  # of the charge that flowed: less on balance is none
 
 
@@ -68,12 +69,14 @@ class ScanBalance:
     """A scan: charge and expected Li on the analysed area since the first scan, and what is seen.
 
     ``travelling`` holds the measured travelling Li by side; a side without a number is left out.
+    ``expected_interval`` is ``None`` as long as no charge has flowed.
     """
 
     scan: MatchedScan
     charge_mah: float
     expected_um3: float
     travelling: Mapping[str, Measurement]
+    expected_interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +173,23 @@ def _balance(
     cell: CycledCell, scan: MatchedScan, share: float, value: Mapping[tuple[str, str], Measurement]
 ) -> ScanBalance:
     pulses = cell.pulses_between(cell.match.scans[0], scan)
-    found = expected_lithium(
-        sum(p.charge_mah for p in pulses),
-        electrode_area_cm2=cell.electrode_area_cm2,
-        analysed_area_cm2=share * cell.electrode_area_cm2,
+    found, flowed = (
+        expected_lithium(
+            sum(charges),
+            electrode_area_cm2=cell.electrode_area_cm2,
+            analysed_area_cm2=share * cell.electrode_area_cm2,
+        )
+        for charges in ([p.charge_mah for p in pulses], [abs(p.charge_mah) for p in pulses])
     )
     travelling = {
         side: value["travelling_li", f"{scan.name}/{side}"]
         for side in (PLATING, STRIPPING)
         if ("travelling_li", f"{scan.name}/{side}") in value
     }
-    return ScanBalance(scan, found.analysed_charge_mah, found.analysed_volume_um3, travelling)
+    expected, half = found.analysed_volume_um3, _CYCLER_FRAC * flowed.analysed_volume_um3
+    words = f"{100 * _CYCLER_FRAC:g} % of the charge that flowed, either way"
+    interval = Interval(expected - half, expected + half, words) if half else None
+    return ScanBalance(scan, found.analysed_charge_mah, expected, travelling, interval)
 
 
 def _ratio(
@@ -221,12 +230,16 @@ def _rows_of(
     yield Measurement("charge_passed", balance.charge_mah, "mAh", region, None, made, on_area)
     faraday = f"Faraday's law; charge {on_area}"
     yield Measurement(
-        "expected_li_volume", balance.expected_um3, "um3", region, None, made, faraday
+        *("expected_li_volume", balance.expected_um3, "um3", region),
+        *(balance.expected_interval, made, faraday),
     )
     yield _density_row(cell, scan, analysed, made)
     for side, found in balance.travelling.items():
         should = _SIGNS[side] * balance.expected_um3
         interval = found.interval and shifted(found.interval, -should)
+        if interval is not None and balance.expected_interval is not None:
+            error = shifted(balance.expected_interval, -balance.expected_um3)
+            interval = difference(interval, error)
         yield Measurement(
             "inventory_closure",
             float(found.value or 0.0) - should,

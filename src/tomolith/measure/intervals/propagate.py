@@ -56,7 +56,9 @@ def difference(a: Interval, b: Interval) -> Interval:
         cause: _less(a.shared.get(cause, ()), b.shared.get(cause, ()))
         for cause in sorted({*a.shared, *b.shared})
     }
-    half = math.hypot(_own(a), _own(b), *(s for each in shared.values() for s in each))
+    half = math.hypot(
+        own_half_width(a), own_half_width(b), *(s for each in shared.values() for s in each)
+    )
     middle = _middle(a) - _middle(b)
     return Interval(middle - half, middle + half, _methods((a, b)), shared)
 
@@ -65,8 +67,14 @@ def _less(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(x - y for x, y in zip_longest(a, b, fillvalue=0.0))
 
 
-def _own(interval: Interval) -> float:
-    """Return the half width without what is shared."""
+def own_half_width(interval: Interval) -> float:
+    """Return the half width without what other numbers share.
+
+    Examples
+    --------
+    >>> own_half_width(Interval(-5.0, 5.0, "x", {"border": (3.0,)}))
+    4.0
+    """
     square = sum(s * s for each in interval.shared.values() for s in each)
     return math.sqrt(max(interval.half_width**2 - square, 0.0))
 

@@ -182,6 +182,8 @@ def _dead(part: str, scan: Scan) -> Interval | None:
 def _pits(quantity: str, scan: Scan) -> Interval | None:
     if not {"redeposited", "pit"} <= set(scan.strata.classes):
         return None
+    if not (scan.count("redeposited") and scan.count("pit")):
+        return None  # nothing tells how much of what was not found may be there
     filled, empty = scan.interval({"redeposited": 1.0}), scan.interval({"pit": 1.0})
     if filled is None or empty is None:
         return None

@@ -207,7 +207,13 @@ def test_intervals_of_the_volumes_reach_the_ratio(file: Path) -> None:
         assert (interval.low, interval.high) == pytest.approx((ratio - wide, ratio + wide))
     closure = found["inventory_closure", "t1/cell"]
     assert closure is not None
-    assert (closure.low, closure.high) == pytest.approx((-0.3 * PULSE_UM3, 0.0), abs=1)
+    half = np.hypot(0.15, 0.01) * PULSE_UM3  # that of the charge of one pulse with it
+    middle = -0.15 * PULSE_UM3
+    assert (closure.low, closure.high) == pytest.approx((middle - half, middle + half), abs=1)
+    assert found["expected_li_volume", "t0/cell"] is None
+    expected = found["expected_li_volume", "t3/cell"]
+    assert expected is not None  # two pulses of charge, one of discharge: 3 % of one
+    assert (expected.low, expected.high) == pytest.approx((0.97 * PULSE_UM3, 1.03 * PULSE_UM3))
 
 
 def test_the_covered_area_reaches_the_current_density(file: Path) -> None:

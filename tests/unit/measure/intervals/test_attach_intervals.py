@@ -95,6 +95,7 @@ def test_half_a_voxel_is_there_without_labels_and_probabilities(scan: Scan) -> N
     assert ends(found["boundary_volume dendrite"]) == pytest.approx((area / 3**0.5, area))
     assert found["void_map_share redeposited"].interval is None  # nor anything it could lie on
     assert found["pit_filling pit"].interval is None  # there is no redeposited Li: nothing to shift
+    assert found["unfilled_pits pit"].interval is None  # nor is it certain that there is none
 
 
 def test_held_out_labels_stand_for_all_errors(scan: Scan) -> None:
