@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tomolith.measure.evaluate import Scores
 from tomolith.measure.rows import SERIES, QuantityRow, ScoreRow
@@ -22,7 +22,8 @@ METRIC_TITLES = {
     "ece": "calibration error",
 }
 _PAPER_COLUMNS = 5
-_SERIES = "the series as a whole"
+_SERIES, _PARTS = "the series as a whole", "parts of the cell"
+_INTERNAL = ("boundary_volume",)  # intervals are made of it
 _QUANTITY_TITLES = {
     "voxel_count": "voxels",
     "volume": "volume",
@@ -51,6 +52,7 @@ class Table:
     rows: tuple[TableRow, ...]
     has_intervals: bool = False
     is_too_wide_for_paper: bool = False
+    n_left_out: int = 0
 
     @property
     def has_gaps(self) -> bool:
@@ -145,7 +147,7 @@ def volume_table(rows: Sequence[QuantityRow]) -> list[Table]:
     """Return the tables of each label map: of classes, of parts of the cell, of the series."""
     tables = []
     for labels in dict.fromkeys(r.labels for r in rows):
-        kinds: dict[str, list[QuantityRow]] = {"class": [], "parts of the cell": [], _SERIES: []}
+        kinds: dict[str, list[QuantityRow]] = {"class": [], _PARTS: [], _SERIES: []}
         for r in rows:
             if r.labels == labels:
                 kinds[_kind(r)].append(r)
@@ -154,16 +156,25 @@ def volume_table(rows: Sequence[QuantityRow]) -> list[Table]:
         tables += [
             _part_table(f"Label map '{labels}', {kind}", found)
             for kind, found in kinds.items()
-            if found
+            if _telling(found)
         ]
     return tables
+
+
+def _telling(parts: Sequence[QuantityRow]) -> set[tuple[str, str]]:
+    """Return the quantities and parts that a page is about: not what is 0 in every scan."""
+    return {
+        (r.quantity, r.class_name)
+        for r in parts
+        if r.quantity not in _INTERNAL and (r.value != 0 or r.high)
+    }
 
 
 def _kind(row: QuantityRow) -> str:
     if row.scan == SERIES:
         return _SERIES
     is_class = row.quantity in _QUANTITY_TITLES and ", " not in row.class_name
-    return "class" if is_class else "parts of the cell"
+    return "class" if is_class else _PARTS
 
 
 def _class_table(labels: str, chosen: Sequence[QuantityRow]) -> Table:
@@ -184,11 +195,14 @@ def _class_table(labels: str, chosen: Sequence[QuantityRow]) -> Table:
 
 
 def _part_table(title: str, parts: Sequence[QuantityRow]) -> Table:
-    """Return a table with quantities and parts down, scans across."""
+    """Return a table with quantities and parts down, scans across, less what tells nothing."""
     scans = tuple(dict.fromkeys(r.scan for r in parts))
     row = {(r.scan, r.class_name, r.quantity): r for r in parts}
     order = list(dict.fromkeys((r.quantity, r.unit) for r in parts))
-    known = dict.fromkeys((r.quantity, r.class_name, r.unit) for r in parts)
+    known, telling = (
+        dict.fromkeys((r.quantity, r.class_name, r.unit) for r in parts),
+        _telling(parts),
+    )
     lines = tuple(
         TableRow(
             part,
@@ -197,8 +211,10 @@ def _part_table(title: str, parts: Sequence[QuantityRow]) -> Table:
             group=_heading(q.replace("_", " "), unit),
         )
         for q, part, unit in sorted(known, key=lambda k: order.index((k[0], k[2])))
+        if (q, part) in telling
     )
-    return Table(title, scans, lines, _has_intervals(parts), len(scans) > _PAPER_COLUMNS)
+    table = Table(title, scans, lines, _has_intervals(parts), len(scans) > _PAPER_COLUMNS)
+    return replace(table, n_left_out=len(known) - len(lines))
 
 
 def _cell(row: QuantityRow | None) -> str:

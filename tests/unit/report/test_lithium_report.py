@@ -26,6 +26,7 @@ from tomolith.report.lithium_cycler import draw_cycler
 from tomolith.report.lithium_files import LithiumFiles, read_lithium
 from tomolith.report.lithium_maps import draw_maps, scans_shown
 from tomolith.report.lithium_style import Drawn, bars_text, stage_titles
+from tomolith.report.tabulate import volume_table
 
 SCHEMA = PRESETS["li-operando"]
 RULES = ("dendrite.volume_um3 < 1e6", "gap_um < 190", "cell.swelling_um < 33")
@@ -76,6 +77,26 @@ def test_every_figure_is_there_with_a_title_and_a_caption(study: Path, page: str
     groups = re.findall(r'<th scope="rowgroup"[^>]*>(.+?)</th>', page)
     assert len(groups) == len(set(groups))
     assert "the series as a whole" in page
+
+
+def test_numbers_that_tell_nothing_are_left_out_and_counted() -> None:
+    def row(
+        scan: str, quantity: str, value: float | None, high: float | None = None
+    ) -> QuantityRow:
+        low = None if high is None else 0.0
+        return QuantityRow(scan, "p", "pit, x", quantity, value, "1", low, high, "", "")
+
+    table = [
+        *(row(s, "tilt", v) for s, v in (("a", 0.0), ("b", 2.0))),
+        *(row(s, "dendrite_number", 0.0) for s in "ab"),
+        *(row(s, "boundary_volume", 5.0) for s in "ab"),
+        *(row(s, "penetration_frac", 0.0, 0.02) for s in "ab"),
+        *(row(s, "void_depth", None) for s in "ab"),
+    ]
+    (shown,) = volume_table(table)
+    assert [line.group for line in shown.rows] == ["tilt", "penetration frac", "void depth"]
+    assert shown.n_left_out == 2
+    assert volume_table([row("a", "dendrite_number", 0.0)]) == []
 
 
 def test_the_verdict_stands_first_with_words_and_icons(page: str) -> None:
