@@ -16,7 +16,7 @@ CONSTRAINTS = (ROOT / "constraints-ci.txt").read_text(encoding="utf-8").splitlin
 
 
 def test_requirements_carry_lower_bounds_only():
-    good = r"[A-Za-z0-9_-]+(\[[a-z,]+\])?(>=[\d.]+)?"
+    good = r"[A-Za-z0-9_-]+(\[[a-z,-]+\])?(>=[\d.]+)?"
     assert [line for line in REQUIREMENTS if not re.fullmatch(good, line)] == []
 
 
