@@ -11,7 +11,6 @@ from tomolith.core import ClassSchema
 from tomolith.errors import RecipeError
 from tomolith.measure.colocalisation import (
     BY_CHANCE,
-    CLASSES,
     GROWTH_PART,
     PLACES,
     PLATED,
@@ -76,6 +75,8 @@ def planned_numbers(
     ------
     RecipeError
         An option of a quantity is unknown or refused.
+    InputError
+        ``settings.correlate`` names a class that the schema lacks.
 
     Examples
     --------
@@ -89,7 +90,7 @@ def planned_numbers(
     found = list(_of_scans(settings, schema))
     why_not = {one.row.quantity: one.why_not for one in found}
     units = {one.name: one.unit for one in SERIES_QUANTITIES}
-    for name, needs, parts in _of_series(schema, found):
+    for name, needs, parts in _of_series(schema, found, settings.correlated(schema)):
         reason = why_not.get(needs, "")
         if name in _OF_CYCLER and not cycler:
             reason = "it needs the cycler's file, and there is no 'measure.cycler'"
@@ -179,7 +180,7 @@ def _of_scans(settings: MeasureSettings, schema: ClassSchema) -> Iterator[Planne
 
 
 def _of_series(
-    schema: ClassSchema, of_scans: Sequence[PlannedNumber]
+    schema: ClassSchema, of_scans: Sequence[PlannedNumber], correlated: Sequence[str]
 ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yield the quantity, the quantity of single scans that it needs, if any, and its parts."""
     all_li = tuple(f"{ALL_LI}, {side}" for side in _SIDES)
@@ -199,7 +200,7 @@ def _of_series(
     yield LI_LEFT, "li_volume", (*PLATED, ALL_PLATED)
     for name in ("thickness_rate", "thickness_growth"):
         yield name, "effective_thickness", stretched
-    yield from _of_maps(schema)
+    yield from _of_maps(correlated)
     for name in ("pulse", "current_on_time", "charge_passed", "expected_li_volume"):
         yield name, "", (CELL,)
     for name in ("inventory_closure", "capacity_ratio"):
@@ -207,8 +208,7 @@ def _of_series(
     yield "plating_current_density", "", (CELL,)
 
 
-def _of_maps(schema: ClassSchema) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    known = [name for name in CLASSES if name in schema.names]
+def _of_maps(known: Sequence[str]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     pairs = tuple(f"{a} ~ {b}" for a, b in combinations(known, 2))
     growth = {*PLATED, *REGROWN} <= {*known}
     for name in _OF_EACH_SCAN:

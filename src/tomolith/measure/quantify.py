@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from tomolith.config import Component, Settings, did_you_mean, settings_hash
 from tomolith.core import ClassSchema, Grid, LabelMap, Measurement, Provenance
 from tomolith.errors import InputError
+from tomolith.measure.colocalisation import CLASSES
 from tomolith.measure.intervals.settings import UncertaintySettings
 from tomolith.measure.one_pass import Tally, choose_block, tally
 from tomolith.measure.plan_maps import PlanCounter, PlanMaps
@@ -45,6 +46,11 @@ class MeasureSettings(Settings):
         "plane",
         description="What parts the two sides: a plane fitted between the electrodes, or half of "
         "the depth, as in Huang et al. 2023.",
+    )
+    correlate: tuple[str, ...] = Field(
+        (),
+        description="Further classes, such as `electrode`, whose plan maps are compared with each "
+        "other and with those of dendrite, deposited, pit and redeposited (`pearson`).",
     )
     uncertainty: UncertaintySettings = Field(
         UncertaintySettings(), description="Where the 95 % intervals come from."
@@ -81,8 +87,10 @@ class MeasureSettings(Settings):
         Raises
         ------
         InputError
-            A quantity was asked for by name that needs a class which the schema lacks.
+            A quantity was asked for by name that needs a class which the schema lacks, or
+            ``correlate`` names such a class.
         """
+        self.correlated(schema)
         lacking = {c.name: _lacking(c.name, schema) for c in self.chosen()}
         for name in [c.name for c in self.named]:
             if classes := lacking[name]:
@@ -93,6 +101,30 @@ class MeasureSettings(Settings):
                     mend=f"take '{name}' out of 'quantities', or measure another label map",
                 )
         return tuple(c for c in self.chosen() if not lacking[c.name])
+
+    def correlated(self, schema: ClassSchema) -> tuple[str, ...]:
+        """Return the classes whose plan maps are compared with each other.
+
+        Raises
+        ------
+        InputError
+            ``correlate`` names a class that the schema lacks.
+
+        Examples
+        --------
+        >>> from tomolith.core import PRESETS
+        >>> MeasureSettings(correlate=["electrode"]).correlated(PRESETS["li-operando"])
+        ('dendrite', 'deposited', 'pit', 'redeposited', 'electrode')
+        """
+        for name in self.correlate:
+            if name not in schema.names:
+                raise InputError(
+                    f"the label map has no class '{name}', which 'measure.correlate' names",
+                    expected=f"some of {', '.join(schema.names)}",
+                    mend=did_you_mean(name, schema.names),
+                )
+        wanted = dict.fromkeys((*CLASSES, *self.correlate))
+        return tuple(name for name in wanted if name in schema.names)
 
     def identity(self) -> str:
         """Return a hash of what the numbers depend on.

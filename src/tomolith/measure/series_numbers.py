@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tomolith.core import Interval, Measurement, Provenance
-from tomolith.measure.colocalisation import PLATED, REGROWN, GrowthMap, colocalisation, growth_map
+from tomolith.measure.colocalisation import (
+    CLASSES,
+    PLATED,
+    REGROWN,
+    GrowthMap,
+    colocalisation,
+    growth_map,
+)
 from tomolith.measure.electrochemistry import (
     Analysed,
     CellNumbers,
@@ -47,6 +54,7 @@ def series_numbers(
     plans: Mapping[str, PlanMaps],
     *,
     cell: CycledCell | None = None,
+    correlated: Sequence[str] = CLASSES,
     provenance: Provenance,
 ) -> SeriesNumbers:
     """Return how the scans of one cell differ, what moved, how fast, where, and by which charge.
@@ -62,6 +70,8 @@ def series_numbers(
         for. Where there are none, nothing that follows from maps is given.
     cell
         The cycler file, matched to these scans; it needs the plans.
+    correlated
+        Classes whose plan maps are compared with each other.
     provenance
         What is written beside the numbers.
 
@@ -101,7 +111,7 @@ def series_numbers(
         )
     growth = None
     if plans:
-        found += colocalisation(plans, provenance=provenance)
+        found += colocalisation(plans, classes=correlated, provenance=provenance)
         found += persistence(plans, provenance=provenance)
         growth = growth_map(plans)
     return SeriesNumbers(tuple(found), numbers, growth)

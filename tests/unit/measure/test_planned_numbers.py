@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tomolith.core import PRESETS, Grid, LabelMap, Volume
-from tomolith.errors import RecipeError
+from tomolith.errors import InputError, RecipeError
 from tomolith.measure.planned_numbers import check_rules, planned_numbers
 from tomolith.measure.quantify import MeasureSettings, measure
 
@@ -55,6 +55,14 @@ def test_without_a_series_its_numbers_are_refused():
     with pytest.raises(RecipeError, match=r"'measure\.series' is \[\]"):
         check_rules(["all_li.li_change < 1"], numbers)
     check_rules(["pit_redeposited.pearson > 0.5"], numbers)
+
+
+def test_further_classes_are_correlated_and_unknown_ones_refused():
+    numbers = planned_numbers(MeasureSettings(correlate=["electrode"]), CELL)
+    check_rules(["pit_electrode.pearson > 0.5"], numbers)
+    assert "no class" not in refuse("pit_electrode.pearson > 0.5", "li-operando")
+    with pytest.raises(InputError, match=r"no class 'elektrode'.*correlate"):
+        planned_numbers(MeasureSettings(correlate=["elektrode"]), CELL)
 
 
 def test_later_half_cycles_and_any_first_scan_are_taken():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from tomolith.measure.map_files import (
     write_index,
     write_maps,
 )
+from tomolith.measure.plan_maps import PlanMaps
 from tomolith.measure.quantify import MeasureSettings, measure_scan
 from tomolith.measure.series_numbers import SeriesNumbers, series_numbers
 from tomolith.measure.tables import measurement_rows, write_table
@@ -153,11 +154,20 @@ def _measure_series(
         "measure", inputs=series.scans, settings_hash=only(MeasureSettings, section).identity()
     )
     for scan_id in [s for s in found.plans if s not in series.scans]:
-        found.measurements += colocalisation(found.plans.of([scan_id]).analysed(), provenance=made)
+        plans = found.plans.of([scan_id]).analysed()
+        classes = _correlated(section, plans)
+        found.measurements += colocalisation(plans, classes=classes, provenance=made)
     if not series.scans:
         return None
     plans = found.plans.of(series.scans).analysed()
-    numbers = series_numbers(found.measurements, series.scans, plans, cell=cell, provenance=made)
+    numbers = series_numbers(
+        found.measurements,
+        series.scans,
+        plans,
+        cell=cell,
+        correlated=_correlated(section, plans),
+        provenance=made,
+    )
     found.measurements += numbers.measurements
     if numbers.cell:
         notes = (*numbers.cell.notes, *_porosity_note(section))
@@ -166,6 +176,11 @@ def _measure_series(
         plan = found.plans[series.scans[0]]
         found.maps.append(write_growth(numbers.growth, plan, plans.key, study.measurements))
     return numbers
+
+
+def _correlated(settings: MeasureSettings, plans: Mapping[str, PlanMaps]) -> tuple[str, ...]:
+    """Return the classes whose plan maps are correlated; none where there are no maps."""
+    return next((settings.correlated(plan.schema) for plan in plans.values()), ())
 
 
 def _porosity_note(settings: MeasureSettings) -> tuple[str, ...]:
