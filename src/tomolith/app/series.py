@@ -76,6 +76,29 @@ def find_series(study: Study, measured: Sequence[str]) -> StudySeries:
     return StudySeries(tuple(scans), {s: times_s[s] for s in scans if s in times_s})
 
 
+def order_in_words(study: Study, scans: Sequence[str], *, placed: bool = False) -> str:
+    """Return the order of the series, where it is taken from, and whether times confirm it.
+
+    Parameters
+    ----------
+    scans
+        Of the series.
+    placed
+        Whether the cycler file has placed them, by time or by the pulses that the recipe gives.
+    """
+    recipe, times_s = study.recipe, scan_times_s(study)
+    imported = recipe.import_.scans if recipe.import_ else ()
+    if recipe.measure.series is not None:
+        source = "'measure.series'"
+    elif any("{stem}" in entry.id for entry in imported):
+        source = "the names of the files, by number"
+    else:
+        source = "the recipe"
+    known = placed or all(scan in times_s for scan in scans)
+    unknown = "" if known else "; when they were taken is not known"
+    return f"order {', '.join(scans)} taken from {source}{unknown}"
+
+
 def scan_times_s(study: Study) -> dict[str, float]:
     """Return when scans were taken that know it themselves: those of a simulated cell."""
     settings = study.recipe.phantom

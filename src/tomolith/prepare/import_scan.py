@@ -25,6 +25,7 @@ from tomolith.store.array import StoredArray
 from tomolith.store.atomic import clean_stale, remove_tree
 from tomolith.store.intensity import sample_stats
 from tomolith.store.marks import Marks
+from tomolith.store.readers.open_raw import natural_key
 from tomolith.store.removal import remove_scan
 from tomolith.store.scan import Scan
 
@@ -91,6 +92,8 @@ class ScanSource(Settings):
     def expand(self) -> tuple[ScanSource, ...]:
         """Return one source per file where the id holds ``{stem}``, else this one.
 
+        Files are in natural order: ``t2`` comes before ``t10``.
+
         Raises
         ------
         RecipeError
@@ -110,10 +113,10 @@ class ScanSource(Settings):
                     mend="write '{stem}' in 'id' too: then each file is a scan of its own",
                 )
             return (self,)
-        files = sorted(glob.glob(self.path))  # noqa: PTH207 -- Path.glob takes no absolute pattern
-        if not files:
+        found = glob.glob(self.path)  # noqa: PTH207 -- Path.glob takes no absolute pattern
+        if not found:
             raise ReadError("no file matches the pattern", where=self.path, mend="correct 'path'")
-        return tuple(self._for_file(Path(file)) for file in files)
+        return tuple(self._for_file(file) for file in sorted(map(Path, found), key=natural_key))
 
     def _for_file(self, file: Path) -> ScanSource:
         stem = file.stem

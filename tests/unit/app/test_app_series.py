@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tomolith.app.steps.measure import MeasureStep
 from tomolith.app.study import Study
 from tomolith.core import PRESETS, Grid, Provenance
 from tomolith.errors import InputError, IntegrityError, MismatchError
+from tomolith.phantom.cycler import simulate_cycler, write_mpt
+from tomolith.phantom.protocol import Protocol
 from tomolith.store.scan import Scan
 
 SHAPE = (4, 6, 5)
@@ -66,6 +69,47 @@ def test_scans_without_the_label_map_are_left_out_but_it_is_told(tmp_path: Path)
     text = MeasureStep().run(Study.load(tmp_path / "recipe.yaml"))
     assert "of 2 scans" in text
     assert text.endswith("; without b: no label map 'truth'")
+
+
+@pytest.mark.parametrize(
+    ("series", "words"),
+    [(None, "order a, b taken from the recipe"), (["b", "a"], "order b, a taken from 'measure")],
+)
+def test_the_order_of_the_series_is_told_where_no_times_are_known(
+    tmp_path: Path, series: list[str] | None, words: str
+) -> None:
+    measure = {"quantities": ["voxel_count"], "series": series}
+    cell = study(tmp_path, measure, {"a": GRID, "b": GRID})
+    told = (MeasureStep().describe(cell)[1], MeasureStep().run(cell))
+    for text in told:
+        assert f"series: {words}" in text
+        assert "when they were taken is not known" in text
+
+
+def test_no_order_is_told_where_there_is_no_series(tmp_path: Path) -> None:
+    none = study(tmp_path, {"quantities": ["voxel_count"], "series": []}, {"a": GRID, "b": GRID})
+    assert len(MeasureStep().describe(none)) == 1
+    assert "order" not in MeasureStep().run(none)
+
+
+def test_the_closing_line_and_the_notes_say_what_the_cycler_file_may_lack(tmp_path: Path) -> None:
+    log = simulate_cycler(Protocol(n_pulses=4), key=1)
+    write_mpt(log, tmp_path / "whole.mpt")
+    rows = (tmp_path / "whole.mpt").read_text("latin-1").split("\n")
+    header = int(rows[1].split(":")[1])
+    time = rows[header - 1].split("\t").index("time/s")
+    kept = [row for row in rows[header:] if row and float(row.split("\t")[time]) <= 6700]
+    (tmp_path / "cell.mpt").write_text("\n".join([*rows[:header], *kept, ""]), "latin-1")
+    cycler = {**CYCLER, "path": "cell.mpt", "after_pulse": {"a": 0, "b": 4}}
+    measure = {"quantities": ["volume"], "maps": False, "cycler": cycler}
+    cell = study(tmp_path, measure, {"a": GRID, "b": GRID})
+    text = MeasureStep().run(cell)
+    notes = json.loads((cell.measurements / "cycler.json").read_text())["notes"]
+    doubt = "the file ends while current flows, in pulse 4"
+    assert doubt in text
+    assert any(note.startswith(doubt) for note in notes)
+    assert "series: order a, b taken from the recipe" in notes[-1]
+    assert "not known" not in notes[-1]  # the recipe has placed them
 
 
 @pytest.mark.parametrize("measure", [{"series": ["a", "b"]}, {"cycler": CYCLER}])

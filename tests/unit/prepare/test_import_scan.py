@@ -246,6 +246,13 @@ def test_odd_entries_are_refused(values, message):
         entry(**values)
 
 
+def test_files_come_in_the_order_of_their_numbers(tmp_path):
+    for name in ("t10", "t0", "t2"):
+        (tmp_path / f"{name}.tif").touch()
+    found = entry(id="{stem}", path=str(tmp_path / "*.tif")).expand()
+    assert [source.id for source in found] == ["t0", "t2", "t10"]
+
+
 def test_stem_makes_one_scan_per_file(tmp_path):
     for name in ("b 2.tif", "a-1.tif"):
         (tmp_path / name).write_text("x")

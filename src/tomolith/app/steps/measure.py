@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tomolith.app.evidence import held_out_counts
 from tomolith.app.recipe import only
-from tomolith.app.series import StudySeries, find_series, scan_times_s
+from tomolith.app.series import StudySeries, find_series, order_in_words, scan_times_s
 from tomolith.app.steps.base import fingerprint
 from tomolith.app.steps.refine import refined_scans
 from tomolith.app.study import Study
@@ -34,6 +34,7 @@ from tomolith.measure.map_files import (
 )
 from tomolith.measure.plan_maps import PlanMaps
 from tomolith.measure.quantify import MeasureSettings, measure_scan
+from tomolith.measure.quantities.sides import has_electrodes
 from tomolith.measure.series_numbers import SeriesNumbers, series_numbers
 from tomolith.measure.tables import measurement_rows, write_table
 from tomolith.store.atomic import disk_errors
@@ -78,13 +79,13 @@ class MeasureStep:
         section = study.recipe.measure
         line = f"label map '{section.labels}' of {len(study.scan_ids())} scans"
         if section.cycler is None:
-            return (line,)
+            return (line, *_order_lines(study))
         path = Path(section.cycler.path)
         if study.root in path.parents and not path.exists():
             return line, f"cycler file {path.name}, which an earlier step writes"
         scans = _planned_series(study)
         cell = cycle_cell(section.cycler, scans, known_times_s=scan_times_s(study))
-        return line, _cycler_line(cell), *cell.doubts
+        return line, *_order_lines(study, cell), _cycler_line(cell), *cell.doubts
 
     def run(self, study: Study) -> str:
         """Measure the label map of every scan that has it, then the series, and write it all."""
@@ -105,6 +106,8 @@ class MeasureStep:
         else:
             remove_cycler(study.measurements)
         text = _summary(len(rows), len(scan_ids), series, cell)
+        if len(series.scans) > 1:
+            text += f"; series: {_order(study, series.scans, cell)}"
         return text + _without(study, scan_ids)
 
 
@@ -170,7 +173,8 @@ def _measure_series(
     )
     found.measurements += numbers.measurements
     if numbers.cell:
-        notes = (*numbers.cell.notes, *_porosity_note(section))
+        order = f"series: {_order(study, series.scans, cell)}"
+        notes = (*numbers.cell.notes, order, *_porosity_note(section))
         numbers = replace(numbers, cell=replace(numbers.cell, notes=notes))
     if numbers.growth and section.maps:
         plan = found.plans[series.scans[0]]
@@ -232,6 +236,19 @@ def _planned_series(study: Study) -> tuple[str, ...]:
     if section.series is None and predict and predict.labels == section.labels:
         return study.chosen_scans(predict.scans, key="predict.scans")
     return study.chosen_scans(section.series, key="measure.series")
+
+
+def _order(study: Study, scans: Sequence[str], cell: CycledCell | None) -> str:
+    return order_in_words(study, scans, placed=cell is not None and cell.how != "order")
+
+
+def _order_lines(study: Study, cell: CycledCell | None = None) -> tuple[str, ...]:
+    """Return a line on the order of the series; none where there will be no series."""
+    section, scans = study.recipe.measure, _planned_series(study)
+    chosen = section.series is not None or section.cycler is not None
+    if section.series == () or len(scans) < 2 or not (chosen or has_electrodes(study.schema)):
+        return ()
+    return (f"series: {_order(study, scans, cell)}",)
 
 
 def _cycler_line(cell: CycledCell) -> str:
