@@ -139,8 +139,9 @@ def _notes(share: float, peak: float) -> list[str]:
         "images: they compress well, so reading is as fast as it gets. Rough labels are slower to "
         "read, and have more changes to count.",
         "Zarr fetches and joins chunks in one thread, whoever asks: a second worker reads hardly "
-        "faster than one, and while it reads the other one counts. The plane before the pass and "
-        "the numbers after it are the work of one thread.",
+        "faster than one, so one reads while the other counts. Most of reading is work of the "
+        "interpreter, which its lock keeps to one thread; so are the plane before the pass and the "
+        "numbers after it.",
         "Each voxel is read once. Before that nine cuts show where the plane between the "
         "electrodes lies; a chunk is 16 slices deep, so they cost as much as 144 slices.",
         "Pieces of dead Li and dendrites are joined over the borders of blocks, skeletons thinned "

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Self
 
 from tomolith.core import Box, Grid, LabelMap
@@ -74,7 +75,8 @@ def tally(
     cores
         The blocks; they tile the volume.
     workers
-        Blocks that are counted at the same time. NumPy lets other threads run while it works.
+        Blocks that are in work at the same time. One is read, by as many threads as Zarr likes,
+        while the others are counted; the loops that count let other threads run.
 
     Raises
     ------
@@ -93,15 +95,15 @@ def tally(
     >>> found.quantities[0].count("lithium")
     64
     """
-    total = fresh()
+    total, turn = fresh(), Lock()
     if workers == 1:
         for core in cores:
-            total.update(_read(labelmap, core, total))
+            total.update(_read(labelmap, core, total, turn))
         return total
 
     def count(core: Box) -> Tally:
         found = fresh()
-        found.update(_read(labelmap, core, found))
+        found.update(_read(labelmap, core, found, turn))
         return found
 
     waiting: deque[Future[Tally]] = deque()
@@ -116,14 +118,20 @@ def tally(
     return total
 
 
-def _read(labelmap: LabelMap, core: Box, wanted: Tally) -> Region:
-    """Read the core once, with the largest halo that any quantity asks for."""
+def _read(labelmap: LabelMap, core: Box, wanted: Tally, turn: Lock) -> Region:
+    """Read the core once, with the largest halo that any quantity asks for.
+
+    One worker at a time: Zarr joins chunks in one thread for all who ask, and blocks that are read
+    by turns are ready by turns.
+    """
     halos = [q.halo_zyx for q in wanted.quantities]
     z, y, x = (max((halo[axis] for halo in halos), default=0) for axis in range(3))
     if labelmap.grid.sections:
         z = 0  # the next section is no neighbour in space
     read = core.expand((z, y, x)).clip(labelmap.grid.shape_zyx)
-    region = Region(labelmap.read(read), read, core)
+    with turn:
+        labels = labelmap.read(read)
+    region = Region(labels, read, core)
     for quantity in wanted.quantities:
         look_through(region, quantity.frame)
     class_counts(region, labelmap.schema)  # refuses values of no class, whatever is asked for
