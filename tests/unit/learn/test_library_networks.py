@@ -67,18 +67,14 @@ def test_residual_unet_is_the_papers():
 def test_residual_unet_3d_has_the_same_widths_and_brings_a_cube_of_64_down_to_4():
     with torch.device("meta"):
         net = build(Component(name="residual_unet_3d"))
-        sides = {}
+        seen = []
         for part in net.modules():
             if isinstance(part, nn.Conv3d):
-                part.register_forward_hook(lambda m, i, o: sides.setdefault(o.shape[1], o.shape[2]))
+                part.register_forward_hook(lambda m, i, o: seen.append((o.shape[1], o.shape[2])))
         assert net(torch.zeros(1, 1, 64, 64, 64)).shape == (1, 3, 64, 64, 64)
-    assert {width: sides[width] for width in (32, 64, 128, 256, 512)} == {
-        32: 32,
-        64: 16,
-        128: 8,
-        256: 4,
-        512: 4,
-    }
+    sides = dict(reversed(seen))  # of the first convolution of each width
+    widths = (32, 64, 128, 256, 512)
+    assert [sides[width] for width in widths] == [32, 16, 8, 4, 4]
     assert net.divisor == 16
     assert {m.p for m in net.modules() if isinstance(m, nn.Dropout)} == {0.2}
 
