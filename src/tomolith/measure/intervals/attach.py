@@ -11,8 +11,8 @@ from tomolith.core import Interval, Measurement
 from tomolith.measure.held_out import HeldOut
 from tomolith.measure.intervals.combination import Strata
 from tomolith.measure.intervals.members import spread_of_members
+from tomolith.measure.intervals.rules import OF_VOIDS, interval_of, of_voids
 from tomolith.measure.intervals.rules import Scan as KnownScan
-from tomolith.measure.intervals.rules import interval_of
 from tomolith.measure.intervals.sources import find_sources
 from tomolith.measure.intervals.tips import find_tips
 from tomolith.measure.quantify import MeasureSettings, measure
@@ -126,6 +126,8 @@ def _missing(found: Sequence[Measurement], scan: Scan, labels_name: str) -> list
 
 def _with_interval(m: Measurement, known: KnownScan) -> Measurement:
     interval = m.interval if known.voxel_um is not None else None
+    if interval is not None and m.name in OF_VOIDS:
+        interval = of_voids(interval, m.name, known)
     if m.value is not None and m.interval is None:
         interval = interval_of(m.name, m.region.rpartition("/")[2], known)
     if interval is not None and m.value == 0 and interval.half_width == 0:

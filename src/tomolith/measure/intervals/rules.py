@@ -29,6 +29,7 @@ _OF_CLASS = (
 )
 _BY_SIDE = ("voxel_count_by_side", "volume_by_side", "share_by_side")
 _OF_TWO_FACES = ("gap", "cell_thickness", "local_thickness", "void_depth")
+OF_VOIDS = ("void_map_share", "contact_area")
 _OF_TIPS = ("dendrite_height", "smallest_gap")
 _ELECTRODES = (electrode_part(STRIPPING), electrode_part(PLATING))
 _FACES = "faces of voxels have 1 to sqrt(3) times the area of the smooth border"
@@ -118,6 +119,21 @@ def interval_of(quantity: str, part: str, scan: Scan) -> Interval | None:
         value = scan.value(quantity, part)
         return Interval(value / math.sqrt(3), value, _FACES) if scan.sources else None
     return _of_length(quantity, part, scan)
+
+
+def of_voids(found: Interval, quantity: str, scan: Scan) -> Interval:
+    """Return the interval of what lies over voids or in contact, as much of it as there may be.
+
+    ``found`` says what half a voxel at the faces of a void changes; but redeposited Li itself may
+    be less than was found, or more.
+    """
+    n, of_class = scan.count("redeposited"), scan.interval({"redeposited": 1.0})
+    if not n or of_class is None:
+        return found
+    low = found.low * min(max(of_class.low / n, 0.0), 1.0)
+    high = found.high * max(of_class.high / n, 1.0)
+    wider = Interval(low, high, f"{found.method}; redeposited Li: {of_class.method}")
+    return clipped(wider, 0.0, 1.0) if quantity == OF_VOIDS[0] else wider
 
 
 def _of_class(quantity: str, part: str, scan: Scan) -> Interval | None:

@@ -110,6 +110,21 @@ def test_held_out_labels_stand_for_all_errors(scan: Scan) -> None:
     assert shuffled["volume dendrite"].interval == found["volume dendrite"].interval
 
 
+def test_islands_of_redeposited_li_may_be_none(tmp_path: Path) -> None:
+    values = volume([1] * 5 + [0] * 14 + [1] * 5)
+    values[2:6, 5:7, 2:6], values[2:6, 7:9, 2:6] = 3, 5
+    scan = Scan.create(tmp_path / "b.zarr", GRID, np.uint8, provenance=MADE)
+    labels = scan.create_labels("prediction", SCHEMA, provenance=MADE)
+    labels.array[:] = values
+    labels.finish()
+    found = numbers(scan)["void_map_share redeposited"]
+    assert found.value == 0.25
+    # 32 voxels with 64 faces: half a voxel takes all of it, or doubles it
+    assert ends(found) == (0.0, 0.5)
+    assert found.interval is not None
+    assert found.interval.method.endswith("; redeposited Li: half-voxel boundary shift")
+
+
 def with_tips(record: HeldOut, misses: tuple[int, ...]) -> HeldOut:
     """Return the slices with tips along y that were found too low by so much."""
     slices = (
