@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Self
 
 from tomolith.core import Box, Grid, LabelMap
@@ -75,8 +74,8 @@ def tally(
     cores
         The blocks; they tile the volume.
     workers
-        Blocks that are in work at the same time. One is read, by as many threads as Zarr likes,
-        while the others are counted; the loops that count let other threads run.
+        Blocks that are in work at the same time: one is read, by as many threads as Zarr likes,
+        while the others are counted. The loops that count let other threads run.
 
     Raises
     ------
@@ -95,46 +94,65 @@ def tally(
     >>> found.quantities[0].count("lithium")
     64
     """
-    total, turn = fresh(), Lock()
-    if workers == 1:
-        for core in cores:
-            total.update(_read(labelmap, core, total, turn))
+    total = fresh()
+    regions = _regions(labelmap, cores, total, ahead=workers > 1)
+    if workers <= 2:
+        for region in regions:
+            total.update(_checked(region, labelmap, total))
         return total
 
-    def count(core: Box) -> Tally:
+    def count(region: Region) -> Tally:
         found = fresh()
-        found.update(_read(labelmap, core, found, turn))
+        found.update(_checked(region, labelmap, found))
         return found
 
     waiting: deque[Future[Tally]] = deque()
     # leaving this 'with', by an error or Ctrl-C too, waits for the blocks in flight
-    with ThreadPoolExecutor(workers, thread_name_prefix="measure") as pool:
-        for core in cores:
-            waiting.append(pool.submit(count, core))
-            if len(waiting) > workers:
+    with ThreadPoolExecutor(workers - 1, thread_name_prefix="measure") as pool:
+        for region in regions:
+            waiting.append(pool.submit(count, region))
+            if len(waiting) >= workers:
                 total.merge(waiting.popleft().result())
         for future in waiting:
             total.merge(future.result())
     return total
 
 
-def _read(labelmap: LabelMap, core: Box, wanted: Tally, turn: Lock) -> Region:
-    """Read the core once, with the largest halo that any quantity asks for.
+def _regions(
+    labelmap: LabelMap, cores: Iterable[Box], wanted: Tally, *, ahead: bool
+) -> Iterator[Region]:
+    """Read block after block; ``ahead``: the next one while the last one is in use.
 
-    One worker at a time: Zarr joins chunks in one thread for all who ask, and blocks that are read
-    by turns are ready by turns.
+    Never two at a time: Zarr joins chunks in one thread, for all who ask.
     """
+    if not ahead:
+        yield from (_read(labelmap, core, wanted) for core in cores)
+        return
+    waiting: deque[Future[Region]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="measure-read") as pool:
+        for core in cores:
+            waiting.append(pool.submit(_read, labelmap, core, wanted))
+            if len(waiting) > 1:
+                yield waiting.popleft().result()
+        for future in waiting:
+            yield future.result()
+
+
+def _read(labelmap: LabelMap, core: Box, wanted: Tally) -> Region:
+    """Read the core once, with the largest halo that any quantity asks for."""
     halos = [q.halo_zyx for q in wanted.quantities]
     z, y, x = (max((halo[axis] for halo in halos), default=0) for axis in range(3))
     if labelmap.grid.sections:
         z = 0  # the next section is no neighbour in space
     read = core.expand((z, y, x)).clip(labelmap.grid.shape_zyx)
-    with turn:
-        labels = labelmap.read(read)
-    region = Region(labels, read, core)
+    return Region(labelmap.read(read), read, core)
+
+
+def _checked(region: Region, labelmap: LabelMap, wanted: Tally) -> Region:
+    """Look through the block, and refuse values of no class, whatever is asked for."""
     for quantity in wanted.quantities:
         look_through(region, quantity.frame)
-    class_counts(region, labelmap.schema)  # refuses values of no class, whatever is asked for
+    class_counts(region, labelmap.schema)
     return region
 
 
