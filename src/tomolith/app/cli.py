@@ -254,6 +254,8 @@ def main() -> None:
     except TomolithError as error:
         typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
         typer.echo(str(error), err=True)
+        for note in getattr(error, "__notes__", ()):
+            typer.echo(f"  note:     {note}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         say("\nstopped. The same command goes on from here.")

@@ -38,6 +38,7 @@ def run_study(study: Study, *, say: Say, until: str | None = None) -> None:
         if study.recipe.verdict:
             check_scans(study)
         for name in study.recipe.active_steps:
+            _check_prediction(name, study)
             _run_if_needed(STEPS[name], study, say)
             if name == until:
                 break
@@ -48,8 +49,25 @@ def run_one(study: Study, step: str, *, say: Say) -> None:
     with lock(study.private, f"{step} {study.recipe.name}"):
         study.prepare()
         require_earlier_steps(STEPS[step], study)
+        _check_prediction(step, study)
         say(_title(step))
         say(_outcome(run_step(STEPS[step], study)))
+
+
+def _check_prediction(step: str, study: Study) -> None:
+    """Refuse to train a network that cannot predict the scans as the recipe asks.
+
+    Raises
+    ------
+    InputError
+        A scan is smaller than a patch, or the patch does not fit the network.
+    MemoryBudgetError
+        The prediction does not fit its memory budget.
+    """
+    train, predict = study.recipe.train, study.recipe.predict
+    is_used = step == "train" and predict and predict.model == train.model
+    if is_used and not is_done(STEPS[step], study):
+        STEPS["predict"].describe(study)
 
 
 def _run_if_needed(step: Step, study: Study, say: Say) -> None:

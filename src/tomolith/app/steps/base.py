@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Any, Protocol
 from tomolith.app.study import PlannedScan, Study
 from tomolith.config import settings_hash
 from tomolith.core.provenance import code_version
-from tomolith.errors import IncompleteError, RecipeError
+from tomolith.errors import IncompleteError, RecipeError, TomolithError
 from tomolith.store.atomic import write_text
+
+_N_NAMED = 4
 
 
 class Step(Protocol):
@@ -154,6 +157,8 @@ def run_step(step: Step, study: Study) -> DoneMark:
     ------
     RecipeError
         The recipe has no section for it.
+    TomolithError
+        It could not be finished; a note names the results of an earlier run that are still there.
     """
     section = study.recipe.section(step.name)
     if section is None:
@@ -166,7 +171,15 @@ def run_step(step: Step, study: Study) -> DoneMark:
     mark_path.unlink(missing_ok=True)
     started, clock = _now(), time.monotonic()
     key = step_key(step, study)
-    summary = step.run(study)
+    before = _written_ns(step, study)
+    try:
+        summary = step.run(study)
+    except TomolithError as error:
+        after = _written_ns(step, study)
+        old = [path for path, written_ns in before.items() if after.get(path) == written_ns]
+        if old:
+            error.add_note(_left_over(step, study, old))
+        raise
     outputs = step.outputs(study)
     mark = DoneMark(
         step=step.name,
@@ -183,6 +196,17 @@ def run_step(step: Step, study: Study) -> DoneMark:
     )
     write_text(mark_path, json.dumps(asdict(mark), indent=1))
     return mark
+
+
+def _written_ns(step: Step, study: Study) -> dict[Path, int]:
+    """Return when each result that is there was written."""
+    return {path: path.stat().st_mtime_ns for path in step.outputs(study) if path.exists()}
+
+
+def _left_over(step: Step, study: Study, old: Sequence[Path]) -> str:
+    names = ", ".join(str(path.relative_to(study.root)) for path in old[:_N_NAMED])
+    more = f" and {len(old) - _N_NAMED} more" if len(old) > _N_NAMED else ""
+    return f"still as an earlier '{step.name}' left them: {names}{more}"
 
 
 def sha256(path: Path) -> str:
