@@ -91,8 +91,9 @@ def _tables(took: dict[str, Any]) -> list[str]:
 def _notes(took: dict[str, Any]) -> list[str]:
     reached = "reached" if took["peak_bytes"] < MOST_BYTES else "NOT reached"
     return [
-        f"Asked for: a peak below {MOST_BYTES / MIB:.0f} MiB, however large the scans: "
-        f"**{reached}**. It is `VmHWM` of a process that does nothing but refine.",
+        f"Asked for: a peak below {MOST_BYTES / MIB:.0f} MiB: **{reached}**, for scans of this "
+        "size; for larger ones see what is projected. It is `VmHWM` of a process that does nothing "
+        "but refine.",
         "The labels are the phantom's own, of a cell drawn once and laid side by side as mirror "
         "images, with wrong voxels of which each is alone. What a network gets wrong comes in "
         "patches; how good the refined labels are was not asked here.",
