@@ -184,6 +184,8 @@ class UnlabelledSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _from_method(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("weight", 1) is None:  # as older models have it
+            return {k: v for k, v in value.items() if k != "weight"}
         return {"method": value} if isinstance(value, str) else value
 
     @field_validator("ema")

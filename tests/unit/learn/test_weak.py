@@ -268,6 +268,11 @@ def test_a_network_with_its_own_training_is_refused(sparse, tmp_path):
         train([sparse], settings, tmp_path, schema=SCHEMA)
 
 
+def test_settings_of_older_models_are_still_read():
+    older = {"method": "mean_teacher", "weight": None, "ramp_up_frac": 0.2}
+    assert UnlabelledSettings.model_validate(older).weight == 1
+
+
 def test_a_method_alone_is_enough():
     assert TrainSettings(unlabelled="pseudo_labels").unlabelled == UnlabelledSettings(
         method="pseudo_labels"
