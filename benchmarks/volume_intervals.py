@@ -276,7 +276,7 @@ def _what(n_test: int, n_held: int) -> str:
         f"({EPOCHS_OF_OTHERS} epochs), on one scan of each cell. "
         "Counted is how often the true volume lies within; the goal is "
         f"{GOAL[0]:.0%} to {GOAL[1]:.0%} by the default. Methods "
-        "were chosen on cells of other seeds (101 to 124, 301 to 312 and 401 to 424), never on "
+        "were chosen on cells of other seeds (101 to 124, 301 to 312 and 401 to 425), never on "
         "these; but that a correction that is the same for all scans gave intervals of deposited "
         "and redeposited Li that held all truths of these cells was known when it was replaced."
     )
