@@ -256,7 +256,8 @@ def extent_words(outcome: Outcome) -> str:
         f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each network on "
         f"{threads}, one seed, instead of the protocol's epochs and seeds; a random forest learns "
         f"from {FOREST_PX:,} pixels. Ranks may change with longer training, and differences of a "
-        "few hundredths may be chance."
+        "few hundredths may be chance. A network whose turn fell into a busy time of the machine saw "
+        "fewer patches than its speed allows (last table)."
     )
     left_out = protocol.left_out()
     if left_out:
@@ -323,10 +324,19 @@ def rank_words(outcome: Outcome, networks: Sequence[str]) -> str:
     order = [s.name for s in outcome.comparison.ranked]
     words = "Rank by mean IoU: " + ", ".join(f"{i + 1}. {name}" for i, name in enumerate(order))
     rivals = [name for name in order if name in networks]
-    if len(rivals) < 2:
-        return words + "."
-    winner = "The plain U-Net wins" if rivals[0] == "unet" else f"**{rivals[0]}** wins"
-    return f"{words}. {winner} against {', '.join(rivals[1:])}."
+    return f"{words}. {winner_words(rivals)}" if len(rivals) > 1 else words + "."
+
+
+def winner_words(ranked: Sequence[str]) -> str:
+    """Say which of the ranked networks wins.
+
+    Examples
+    --------
+    >>> winner_words(["unet", "ynet"])
+    'The plain U-Net wins against ynet.'
+    """
+    winner = "The plain U-Net" if ranked[0] == "unet" else f"**{ranked[0]}**"
+    return f"{winner} wins against {', '.join(ranked[1:])}."
 
 
 def difference_words(outcome: Outcome, name: str, others: Sequence[str]) -> str:

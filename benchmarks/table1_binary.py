@@ -14,11 +14,13 @@ from benchmarks.comparisons import (
     goal_words,
     rank_words,
     ruler_words,
+    winner_words,
 )
 from tomolith.learn.bundle import ModelBundle
 
 WANTED_IOU, WANTED_DICE = 0.951, 0.965
 NETWORKS = ("unet", "ynet", "transforcnn", "transforcnn-light", "e-net", "e-net-light")
+SINGLE = tuple(name for name in NETWORKS if not name.startswith("e-net"))
 PROTOCOL = Protocol(
     "table1_binary",
     # the same number of pixels a step in half the time: more steps within the minutes
@@ -57,6 +59,8 @@ def notes(outcome: Outcome) -> list[str]:
     best = outcome.best
     return [
         rank_words(outcome, NETWORKS),
+        "Of single networks: "
+        + winner_words([s.name for s in outcome.comparison.ranked if s.name in SINGLE]),
         goal_words(f"Best mIoU ({best})", outcome.score(best), WANTED_IOU),
         goal_words(f"Its mDSC ({best})", outcome.score(best, "dice"), WANTED_DICE),
         difference_words(outcome, "transforcnn-light", ("transforcnn",)),
