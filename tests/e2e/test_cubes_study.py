@@ -97,7 +97,7 @@ def test_the_compared_labels_are_those_of_predict_whatever_the_budget(study):
     compared = scan.labels("compare-deep-s0")
     found = [
         predict(scan, bundle, PredictSettings(**ONE_CORE, memory=memory), name=f"at-{memory}")
-        for memory in ("600MiB", "4GiB")
+        for memory in ("920MiB", "4GiB")
     ]
     box = compared.grid.box
     expected = compared.read(box)

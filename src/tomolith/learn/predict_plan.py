@@ -35,6 +35,8 @@ from tomolith.store.layout import Layout
 # converted OpenVINO network, as measured on Linux and rounded up.
 _LIBRARIES_BYTES = 440 * 2**20
 _OPENVINO_BYTES = 180 * 2**20
+# What a 3-D network takes besides: the library that brings it, and workspaces of convolutions.
+_CUBES_BYTES = 320 * 2**20
 # Of the feature maps of one batch at most about half are alive at a time.
 _ALIVE_FRAC = 0.5
 
@@ -212,6 +214,8 @@ def _fixed_bytes(network: nn.Module, batch_shape: BatchShape, choice: Choice) ->
     total = _LIBRARIES_BYTES + 3 * weights
     if choice.name == "openvino":
         total += _OPENVINO_BYTES
+    if has_depth(network):
+        total += _CUBES_BYTES
     if choice.device == "cpu":
         total += round(_ALIVE_FRAC * feature_bytes(network, batch_shape))
     return total
