@@ -19,6 +19,7 @@ from tomolith.errors import MissingExtraError, TomolithError
 from tomolith.learn.backends import Backend, build_backend
 from tomolith.learn.comparison.cost import count_flops, count_parameters
 from tomolith.learn.networks import NETWORKS
+from tomolith.learn.optimise import has_depth
 from tomolith.learn.settings import PredictSettings
 
 PATCH_PX = 128
@@ -154,7 +155,9 @@ def build_networks(names: Sequence[str]) -> tuple[dict[str, nn.Module], list[str
         except TomolithError as error:
             notes.append(f"`{name}` was left out: {str(error).splitlines()[0]}")
             continue
-        if PATCH_PX % network.divisor:
+        if has_depth(network):
+            notes.append(f"`{name}` was left out: it sees cubes, not patches of a slice.")
+        elif PATCH_PX % network.divisor:
             notes.append(f"`{name}` was left out: its sides are multiples of {network.divisor}.")
         else:
             built[name] = network
