@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from tomolith.app.steps import STEPS
 from tomolith.app.steps.base import DoneMark, Step, is_done, require_earlier_steps, run_step
+from tomolith.app.steps.compare import check_planned_comparison
+from tomolith.app.steps.train import check_planned_training
 from tomolith.app.steps.verdict import check_scans
 from tomolith.app.study import Study
 from tomolith.store.locks import lock
@@ -37,6 +39,7 @@ def run_study(study: Study, *, say: Say, until: str | None = None) -> None:
         study.prepare()
         if study.recipe.verdict:
             check_scans(study)
+        _check_learning(study)
         for name in study.recipe.active_steps:
             _check_prediction(name, study)
             _run_if_needed(STEPS[name], study, say)
@@ -68,6 +71,13 @@ def _check_prediction(step: str, study: Study) -> None:
     is_used = step == "train" and predict and predict.model == train.model
     if is_used and not is_done(STEPS[step], study):
         STEPS["predict"].describe(study)
+
+
+def _check_learning(study: Study) -> None:
+    """Refuse trainings that would fail when their turn comes, before anything runs."""
+    for name, check in (("train", check_planned_training), ("compare", check_planned_comparison)):
+        if study.recipe.section(name) and not is_done(STEPS[name], study):
+            check(study)
 
 
 def _run_if_needed(step: Step, study: Study, say: Say) -> None:

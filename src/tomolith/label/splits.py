@@ -181,17 +181,8 @@ def split(scans: Sequence[LabelledScan], settings: SplitSettings) -> Split:
     >>> parts.validation[0].z_start, parts.test[0].z_start
     (7, 9)
     """
-    named_test = _named(scans, settings.test, "test")
-    named_validation = _named(scans, settings.validation, "validation")
-    twice = named_test & named_validation
-    if twice:
-        raise RecipeError(
-            f"slices are both validation and test: {_places_text(twice)}",
-            where="train.split",
-            mend="name them in one of the two",
-        )
+    test, validation = _named_parts(scans, settings)
     rng = np.random.default_rng(settings.seed)
-    test, validation = named_test, named_validation
     if not test:
         pool = _beside(scans, validation, settings)
         test = _drawn(pool, settings, settings.test_frac, at_least_one_of=5, rng=rng)
@@ -199,6 +190,51 @@ def split(scans: Sequence[LabelledScan], settings: SplitSettings) -> Split:
         pool = _beside(scans, test, settings)
         validation = _drawn(pool, settings, settings.validation_frac, at_least_one_of=2, rng=rng)
     return _assemble(scans, settings, validation, test)
+
+
+def check_names(n_slices: Mapping[str, int], settings: SplitSettings) -> None:
+    """Refuse names that cannot be right whatever is labelled, before anything is.
+
+    Parameters
+    ----------
+    n_slices
+        Slices of each scan, by its id.
+
+    Raises
+    ------
+    RecipeError
+        A name is of no scan or of no slice, one is in both parts, or nothing is left to train on.
+
+    Examples
+    --------
+    >>> check_names({"a": 100, "b": 50}, SplitSettings(test=["a", "b[9-11]"]))
+    >>> check_names({"a": 100}, SplitSettings(test=["a"]))
+    Traceback (most recent call last):
+    tomolith.errors.RecipeError: the split leaves no slice for training: all are named...
+    """
+    scans = [LabelledScan(scan_id, tuple(range(n))) for scan_id, n in n_slices.items()]
+    test, validation = _named_parts(scans, settings)
+    if len(test | validation) == sum(n_slices.values()):
+        raise RecipeError(
+            "the split leaves no slice for training: all are named",
+            where="train.split",
+            mend="take some out of 'test' and 'validation', or add scans",
+        )
+
+
+def _named_parts(
+    scans: Sequence[LabelledScan], settings: SplitSettings
+) -> tuple[set[Place], set[Place]]:
+    """Return the slices that are named for the test, and for validation."""
+    test = _named(scans, settings.test, "test")
+    validation = _named(scans, settings.validation, "validation")
+    if twice := test & validation:
+        raise RecipeError(
+            f"slices are both validation and test: {_places_text(twice)}",
+            where="train.split",
+            mend="name them in one of the two",
+        )
+    return test, validation
 
 
 def most_held_out(n_slices: Mapping[str, int], settings: SplitSettings) -> dict[str, int]:
@@ -282,7 +318,7 @@ def _named(scans: Sequence[LabelledScan], names: Iterable[str], part: str) -> se
         if not labelled:
             raise RecipeError(
                 f"'{name}' holds no labelled slice",
-                expected=f"labelled are {list(by_id[scan_id].labelled_z)}",
+                expected=f"labelled are {_ranges_text(by_id[scan_id])}",
                 where=f"train.split.{part}",
             )
         places |= {(scan_id, z) for z in labelled}
@@ -349,6 +385,12 @@ def _refuse_empty(result: Split, scans: Sequence[LabelledScan], settings: SplitS
                 mend="label more slices, name validation slices yourself "
                 "(validation: [scan, 'scan[9-11]']), or make the gap smaller",
             )
+
+
+def _ranges_text(scan: LabelledScan) -> str:
+    """Return the labelled slices as they are named in a recipe."""
+    ends = [(r.z_start, r.z_stop - 1) for r in _ranges(scan.scan_id, scan.labelled_z)]
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in ends)
 
 
 def _places_text(places: set[Place]) -> str:

@@ -57,7 +57,7 @@ def train(
         leaves nothing.
     """
     started_s = time.monotonic()
-    side, gap = settings.patch_px, settings.split.gap
+    side = settings.patch_px
     for example in examples:
         grid = example.image.grid
         check_cubes(grid, where=example.scan_id)
@@ -68,6 +68,16 @@ def train(
                 where=example.scan_id,
                 mend="lower 'train.patch_px', or leave the scan out",
             )
+    check_gap(settings)
+    plan = plan_training(examples, settings, schema)
+    return run_training(
+        plan, settings, folder, started_s=started_s, trainer=partial(CubeTrainer, plan=plan)
+    )
+
+
+def check_gap(settings: TrainSettings) -> None:
+    """Refuse a split that would let cubes reach into slices held out, with a ``RecipeError``."""
+    side, gap = settings.patch_px, settings.split.gap
     if gap < side // 2:
         raise RecipeError(
             f"the gap between training slices and those held out is {gap}",
@@ -75,10 +85,6 @@ def train(
             where="train.split.gap",
             mend=f"say 'split: {{gap: {side // 2}}}', or lower 'train.patch_px'",
         )
-    plan = plan_training(examples, settings, schema)
-    return run_training(
-        plan, settings, folder, started_s=started_s, trainer=partial(CubeTrainer, plan=plan)
-    )
 
 
 class CubePredictor(SlicePredictor):

@@ -107,11 +107,8 @@ def train(
     DiskError
         ``folder`` cannot be written.
     """
-    network = NETWORKS.load(settings.network.name)
-    own = getattr(network, "trainer", CUBE_TRAINER if has_depth(network) else None)
-    weak = settings.unlabelled.method != "none"
+    own = own_trainer(settings)
     if own is not None:
-        _refuse_weak(settings, weak)
         module, _, name = own.partition(":")
         trained: TrainResult = getattr(importlib.import_module(module), name)(
             examples, settings, folder, schema=schema
@@ -119,18 +116,33 @@ def train(
         return trained
     started_s = time.monotonic()
     plan = plan_training(examples, settings, schema)
-    trainer = WeakTrainer if weak else Trainer
+    trainer = Trainer if settings.unlabelled.method == "none" else WeakTrainer
     return run_training(plan, settings, folder, started_s=started_s, trainer=trainer)
 
 
-def _refuse_weak(settings: TrainSettings, weak: bool) -> None:
-    if weak:
+def own_trainer(settings: TrainSettings) -> str | None:
+    """Return the import string of the training that the network has of its own, if it has one.
+
+    Raises
+    ------
+    RecipeError
+        The network is unknown, or has one and cannot learn from what is unlabelled.
+
+    Examples
+    --------
+    >>> own_trainer(TrainSettings(network="resnet18_centre"))
+    'tomolith.learn.pixels:train'
+    """
+    network = NETWORKS.load(settings.network.name)
+    own: str | None = getattr(network, "trainer", CUBE_TRAINER if has_depth(network) else None)
+    if own is not None and settings.unlabelled.method != "none":
         raise RecipeError(
             f"the network '{settings.network.name}' has a training of its own, which learns from "
             "labels alone",
             where="train.unlabelled",
             mend="leave it out, or take another network",
         )
+    return own
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +217,7 @@ def run_training(
     with torch_threads(settings.threads), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = NETWORKS.build(settings.network, 1, len(schema))
-        _check_patch(settings.patch_px, network.divisor)
+        check_patch(settings.patch_px, network.divisor)
         network = network.to(memory_format=channels_last(network))
         loss = LOSSES.build(settings.loss)
         loss.prepare(schema.names, [int(n) for n in sum(s.n_pixels.sum((0, 1)) for s in training)])
@@ -268,7 +280,8 @@ def _size_text(size: tuple[float, ...] | None) -> str:
     return "unknown size" if size is None else " × ".join(f"{v:g}" for v in size) + " µm"
 
 
-def _check_patch(patch_px: int, divisor: int) -> None:
+def check_patch(patch_px: int, divisor: int) -> None:
+    """Refuse patches that the network cannot halve, with a ``RecipeError``."""
     if patch_px % divisor:
         nearest = max(divisor, round(patch_px / divisor) * divisor)
         raise RecipeError(

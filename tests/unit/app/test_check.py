@@ -1,4 +1,4 @@
-"""The disk space that ``tomolith check`` foresees."""
+"""What ``tomolith check`` foresees: trainings that cannot be, and the disk space."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tomolith.app.check import check_study
+from tomolith.app.run import run_study
 from tomolith.app.steps.compare import planned_bytes
 from tomolith.app.study import Study
+from tomolith.errors import TomolithError
 
 RECIPE = """
 name: a
@@ -56,3 +58,39 @@ def _gib(study: Study) -> float:
     found = re.search(r"([\d.]+) GiB needed", line)
     assert found
     return float(found[1])
+
+
+WRONG = {
+    "loss: focal_tverski": "unknown loss",
+    "patch_px: 60": "patch_px is 60",
+    "split: {test: [cell0-t99]}": "'cell0-t99' is no labelled scan",
+    "split: {test: ['cell0-t12[30-40]']}": "holds no labelled slice",
+    "split: {test: [cell0-t12], validation: [cell0-t00]}": "no slice for training",
+    "split: {test: [cell0-t12], validation: ['cell0-t12[3]']}": "both validation and test",
+}
+
+
+@pytest.mark.parametrize(("wrong", "found"), WRONG.items())
+@pytest.mark.parametrize("section", ["train", "compare"])
+def test_a_training_that_cannot_be_is_refused_before_anything_runs(tmp_path, section, wrong, found):
+    given = f"{{systems: [otsu, unet], train: {{{wrong}}}}}"
+    text = f"{RECIPE}{section}: {given if section == 'compare' else f'{{{wrong}}}'}\n"
+    study = _study(tmp_path, text)
+    with pytest.raises(TomolithError, match=re.escape(found)):
+        list(check_study(study))
+    with pytest.raises(TomolithError, match=re.escape(found)):
+        run_study(study, say=lambda line: None)
+    assert not study.scans_folder.exists()
+
+
+def test_a_comparison_without_test_slices_is_refused(tmp_path):
+    text = (RECIPE + COMPARE).replace("{test: TEST}", "{test_frac: 0}")
+    with pytest.raises(TomolithError, match="no slice for the test"):
+        list(check_study(_study(tmp_path, text)))
+
+
+def test_a_study_that_is_done_is_not_checked_anew(tmp_path, monkeypatch):
+    study = _study(tmp_path, f"{RECIPE}train: {{loss: focal_tverski}}\n")
+    monkeypatch.setattr("tomolith.app.run.is_done", lambda step, study: True)
+    monkeypatch.setattr("tomolith.app.run._run_if_needed", lambda step, study, say: None)
+    run_study(study, say=lambda line: None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tomolith.app.recipe import only
+from tomolith.app.steps.train import check_split
 from tomolith.app.study import Study
 from tomolith.config import settings_hash
 from tomolith.errors import InputError
@@ -36,6 +37,7 @@ class CompareStep:
 
     def describe(self, study: Study) -> tuple[str, ...]:
         """Say what would be trained."""
+        check_planned_comparison(study)
         labels, truth = _names(study)
         names = ", ".join(run.name for run in _runs(study))
         return (f"{names}; learns from '{labels}', scored against '{truth}'",)
@@ -67,6 +69,29 @@ class CompareStep:
         }
         best = sorted(means, key=lambda system: -means[system])
         return "mean IoU: " + ", ".join(f"{system} {means[system]:.3f}" for system in best)
+
+
+def check_planned_comparison(study: Study) -> None:
+    """Refuse a comparison of which any system would fail when its turn comes.
+
+    Raises
+    ------
+    RecipeError
+        A network, loss or patch of a system, or the split, cannot be.
+    InputError
+        No slice is held out for the test.
+    MissingExtraError
+        A network is of a library that is not installed.
+    """
+    from tomolith.learn.comparison.material import no_test_slice
+    from tomolith.learn.train_check import check_runs
+
+    section, base = study.recipe.compare, _base(study)
+    check_runs(_runs(study), study.schema)
+    split = section.common(base).split
+    if not split.test and not split.test_frac:
+        raise no_test_slice()
+    check_split(study, split, study.chosen_scans(section.scans, key="compare.scans"))
 
 
 def planned_bytes(study: Study) -> dict[str, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tomolith.app.recipe import only
 from tomolith.app.study import Study
 from tomolith.errors import InputError, RecipeError
+from tomolith.label.splits import SplitSettings, check_names
 from tomolith.learn.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class TrainStep:
     def describe(self, study: Study) -> tuple[str, ...]:
         """Say what would be trained."""
         section = study.recipe.train
+        check_planned_training(study)
         scans = study.chosen_scans(section.scans, key="train.scans")
         n_labelled = len({*scans} - {*section.unlabelled_scans})
         line = (
@@ -61,6 +64,32 @@ class TrainStep:
 
     def _folder(self, study: Study) -> Path:
         return study.root / "models" / study.recipe.train.model
+
+
+def check_planned_training(study: Study) -> None:
+    """Refuse a training that would fail once earlier steps have run.
+
+    Raises
+    ------
+    RecipeError
+        The network, the loss, the patch or the split cannot be.
+    MissingExtraError
+        The network is of a library that is not installed.
+    """
+    from tomolith.learn.train_check import check_training
+
+    section = study.recipe.train
+    check_training(only(TrainSettings, section), study.schema)
+    without = _without_labels(study)
+    chosen = study.chosen_scans(section.scans, key="train.scans")
+    check_split(study, section.split, [i for i in chosen if i not in without])
+
+
+def check_split(study: Study, settings: SplitSettings, chosen: Sequence[str]) -> None:
+    """Refuse a split whose names do not fit the ``chosen`` scans, as these are planned."""
+    if settings.test or settings.validation:
+        planned = study.planned_scans()
+        check_names({i: planned[i].grid.shape_zyx[0] for i in chosen}, settings)
 
 
 def planned_model(study: Study) -> ModelBundle:

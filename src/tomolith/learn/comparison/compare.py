@@ -29,6 +29,7 @@ from tomolith.learn.comparison.table import comparison_rows
 from tomolith.learn.comparison.timing import Timing, machine, time_systems
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.train import TrainingPlan, plan_training, train
+from tomolith.learn.train_check import check_runs
 from tomolith.measure.rows import CompareRow
 from tomolith.measure.tables import write_table
 from tomolith.store.atomic import disk_errors, write_text
@@ -77,7 +78,8 @@ def compare(
     InputError
         Nothing is labelled, or no slice is held out for the test.
     RecipeError
-        A system, an option or a key of ``train`` is unknown.
+        A system, an option or a key of ``train`` is unknown or cannot be; of any system, before
+        the first is trained.
     ResourceError
         A latency could not be measured.
     DiskError
@@ -86,6 +88,7 @@ def compare(
     base = base or TrainSettings()
     material = Material(tuple(scans), schema, labels, truth)
     runs = settings.runs(base)
+    check_runs(runs, schema)
     plan = plan_training(material.examples, settings.common(base), schema)
     material.check(plan.parts)
     work = Comparison(material, plan, settings, root)

@@ -61,12 +61,7 @@ class Material:
             There is nothing to compare on.
         """
         if not split.test:
-            raise InputError(
-                "the split holds out no slice for the test",
-                where="compare",
-                mend="raise 'split.test_frac', or name slices under 'split.test' "
-                "(of 'train', or of 'compare.train')",
-            )
+            raise no_test_slice()
         for scan_id in self.boxes(split, "test"):
             scan = self.scan(scan_id)
             if self.truth not in scan.label_names():
@@ -104,3 +99,19 @@ class Material:
             values["labels"],
             values["truth"],
         )
+
+
+def no_test_slice() -> InputError:
+    """Return the error of a split that holds out nothing to compare on.
+
+    Examples
+    --------
+    >>> no_test_slice().where
+    'compare'
+    """
+    return InputError(
+        "the split holds out no slice for the test",
+        where="compare",
+        mend="raise 'split.test_frac', or name slices under 'split.test' "
+        "(of 'train', or of 'compare.train')",
+    )

@@ -1,0 +1,130 @@
+"""What would make a training fail, found before any step runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from tomolith.config import Component
+from tomolith.core import ClassSchema
+from tomolith.errors import RecipeError, TomolithError
+from tomolith.learn.comparison.settings import Run
+from tomolith.learn.cubes import check_gap
+from tomolith.learn.losses import LOSSES
+from tomolith.learn.networks import NETWORKS
+from tomolith.learn.optimise import has_depth
+from tomolith.learn.settings import TrainSettings
+from tomolith.learn.train import check_patch, own_trainer
+
+
+def check_training(settings: TrainSettings, schema: ClassSchema, *, system: str = "") -> None:
+    """Refuse a network, a loss or a patch that cannot be trained; no data are read.
+
+    Parameters
+    ----------
+    settings
+        Of the training.
+    schema
+        The classes to learn.
+    system
+        What the training is called in a comparison, for messages.
+
+    Raises
+    ------
+    RecipeError
+        A name or option is unknown or refused, or the patch does not fit the network.
+    MissingExtraError
+        The network is of a library that is not installed.
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS
+    >>> check_training(TrainSettings(network="unet", patch_px=60), PRESETS["li-binary"])
+    Traceback (most recent call last):
+    tomolith.errors.RecipeError: patch_px is 60...
+    """
+    with _located("train.loss", system):
+        LOSSES.build(settings.loss)
+    with _located("train.network", system):
+        own_trainer(settings)
+        network = _weightless(settings.network, len(schema))
+    with _located("train.patch_px", system):
+        check_patch(settings.patch_px, int(network.divisor))
+        if has_depth(network):
+            check_gap(settings)
+
+
+def check_runs(runs: Sequence[Run], schema: ClassSchema) -> None:
+    """Refuse a comparison of which any training would fail when its turn comes.
+
+    Parameters
+    ----------
+    runs
+        Of the comparison.
+    schema
+        The classes to learn.
+
+    Raises
+    ------
+    RecipeError
+        As for :func:`check_training`; or an ensemble averages what has no weights, or is 3-D.
+    MissingExtraError
+        A network is of a library that is not installed.
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS
+    >>> from tomolith.learn.comparison.settings import CompareSettings
+    >>> runs = CompareSettings(systems=["unet", "otsu"]).runs(TrainSettings())
+    >>> check_runs(runs, PRESETS["li-binary"])
+    """
+    first = {run.system: run for run in reversed(runs)}
+    by_name = {run.name: run for run in runs}
+    for system in dict.fromkeys(run.system for run in runs):
+        run = first[system]
+        for member in run.members:
+            _check_member(by_name[member], system)
+        if not run.is_classical and not run.is_ensemble:
+            check_training(run.train, schema, system=system)
+
+
+def _check_member(member: Run, system: str) -> None:
+    if member.is_classical:
+        why = "is no network"
+    elif has_depth(NETWORKS.load(member.method.name)):
+        why = "sees cubes of a volume"
+    else:
+        return
+    raise RecipeError(
+        f"the member '{member.system}' {why}; an ensemble averages networks that see slices",
+        where=f"compare.systems, '{system}'",
+        mend="take it out of 'members'",
+    )
+
+
+def _weightless(network: Component, n_classes: int) -> nn.Module:
+    """Build a network without memory for its weights; as usual where that does not work."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                built: nn.Module = NETWORKS.build(network, 1, n_classes)
+        except Exception:  # what a network cannot do without values is no error of the recipe
+            built = NETWORKS.build(network, 1, n_classes)
+    return built
+
+
+@contextmanager
+def _located(key: str, system: str) -> Iterator[None]:
+    """Say of an error which key, of which system, it is about."""
+    try:
+        yield
+    except TomolithError as error:
+        where = error.where or key
+        if system:
+            where = f"compare.systems, '{system}', {where}"
+        raise type(error)(
+            error.found, expected=error.expected, where=where, mend=error.mend
+        ) from error
