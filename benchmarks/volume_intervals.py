@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.common import Result, table
-from tomolith.core import PRESETS, Box, Interval, Measurement
-from tomolith.learn.bundle import ModelBundle
-from tomolith.learn.examples import Example
-from tomolith.learn.predict import predict
-from tomolith.learn.settings import PredictSettings, TrainSettings
-from tomolith.learn.train import train
-from tomolith.measure.evaluate import EvaluateSettings, Pair, evaluate
+from benchmarks.interval_cells import (
+    EPOCHS_OF_OTHERS,
+    MINUTES,
+    N_SLICES,
+    SCHEMA,
+    TRAIN_SEEDS,
+    choose,
+    held_out,
+    one_of,
+    predicted,
+    scans_of,
+    trained,
+)
+from tomolith.core import Interval, Measurement
 from tomolith.measure.held_out import HeldOut
 from tomolith.measure.intervals.attach import attach_intervals, class_intervals
 from tomolith.measure.quantify import MeasureSettings, measure
-from tomolith.phantom import PhantomSettings
-from tomolith.phantom.settings import scan_name
-from tomolith.phantom.simulate import make_phantom
 from tomolith.store.scan import Scan
 
-SCHEMA = PRESETS["li-operando"]
-TEST_SEEDS = tuple(range(1, 21))
-HELD_OUT_SEEDS = tuple(range(101, 125))
-TRAIN_SEEDS, VALIDATION_SEED = (201, 202, 203, 204, 205), 206
-N_MEMBERS = 3
-MINUTES, EPOCHS_OF_OTHERS = 5.0, 4  # of the network that is measured, of the other two
-N_SLICES, N_OWN_SLICES = 4, 8
+N_MEMBERS, N_OWN_SLICES = 3, 8
 SUBSETS = {
     "all together": ("confusion", "probabilities", "ensemble", "boundary"),
     "confusion": ("confusion",),
@@ -44,7 +40,6 @@ ALONE = {
 }
 GOAL = (0.90, 0.99)
 QUANTITIES = {"quantities": ["voxel_count", "volume", "boundary_volume"]}
-_PREDICT = {"threads": 1, "workers": 1, "executor": "serial", "device": "cpu"}
 
 
 @dataclass(frozen=True)
@@ -65,110 +60,22 @@ class Case:
 
 def run(*, quick: bool) -> Result:
     """Train, predict, and return the page."""
-    folder = Path(tempfile.gettempdir()) / f"tomolith-volume-intervals{'-quick' if quick else ''}"
-    test, held_seeds = (
-        (TEST_SEEDS[:2], HELD_OUT_SEEDS[:3]) if quick else (TEST_SEEDS, HELD_OUT_SEEDS)
-    )
-    bundles = [_member(folder, i, quick=quick) for i in range(N_MEMBERS)]
-    held = [_predicted(s, bundles[:1]) for seed in held_seeds for s in _one_of(folder, seed)]
-    record = _held_out(held, N_SLICES)
+    folder, test, held_seeds = choose(quick=quick)
+    bundles = [trained(folder, i, quick=quick) for i in range(N_MEMBERS)]
+    held = [predicted(s, bundles[:1]) for seed in held_seeds for s in one_of(folder, seed)]
+    record = held_out(held, N_SLICES)
     cases: list[Case] = []
     for seed in test:
-        for scan in _scans(folder, seed):
-            cases += _cases(_predicted(scan, bundles[:1]), record)
-        for scan in _one_of(folder, seed):
-            cases += _of_ensemble(_predicted(scan, bundles))
+        for scan in scans_of(folder, seed):
+            cases += _cases(predicted(scan, bundles[:1]), record)
+        for scan in one_of(folder, seed):
+            cases += _of_ensemble(predicted(scan, bundles))
     return Result(
         "Do the error bars of volumes hold?",
         _what(len(test), len(held)),
         [_coverage(cases), _widths(cases), _overlap(record)],
         _notes(cases),
     )
-
-
-def cell(seed: int) -> PhantomSettings:
-    """Return one cell of the family: pulses, pits, share of dendrites and noise by its seed."""
-    rng = np.random.default_rng(seed)
-    pulses = (int(rng.integers(6, 13)), int(rng.integers(16, 25)))
-    return PhantomSettings(
-        preset="tiny",
-        seed=seed,
-        scans=pulses,
-        shape_zyx=(64, 64, 96),
-        n_pits=int(rng.integers(22, 33)),
-        dendrite_share=round(float(rng.uniform(0.3, 0.6)), 3),
-        noise=round(float(rng.uniform(0.006, 0.014)), 4),
-        drift=0.015,
-        pit_contrast=0.28,
-        electrode_contrast=0.18,
-        deposit_contrast=0.10,
-        redeposit_contrast=0.07,
-    )
-
-
-def _scans(folder: Path, seed: int) -> Iterator[Scan]:
-    """Yield the two scans of a cell, one of the charge and one of the discharge; made once."""
-    settings = cell(seed)
-    for pulse in settings.scans:
-        path = folder / f"seed{seed:03d}-t{pulse:02d}.zarr"
-        made = path.with_suffix(".made")
-        if not made.exists():
-            make_phantom(settings, path, scan_id=scan_name(0, pulse))
-            made.touch()
-        yield Scan.open(path)
-
-
-def _one_of(folder: Path, seed: int) -> Sequence[Scan]:
-    """Return one scan of a cell, in turn of the charge and of the discharge."""
-    scans = list(_scans(folder, seed))
-    return scans[seed % 2 : seed % 2 + 1]
-
-
-def _member(folder: Path, member: int, *, quick: bool) -> ModelBundle:
-    path = folder / f"model{member}"
-    if (path / "model.yaml").exists():
-        return ModelBundle.load(path)
-    scans = {
-        s.path.stem: s for seed in (*TRAIN_SEEDS, VALIDATION_SEED) for s in _scans(folder, seed)
-    }
-    examples = [Example(name, s.image, s.labels("truth"), s.stats) for name, s in scans.items()]
-    kept = [name for name in scans if name.startswith(f"seed{VALIDATION_SEED}")]
-    settings = TrainSettings(
-        network={"name": "unet", "channels": 12},
-        minutes=0.2 if quick else None if member else MINUTES,
-        epochs=EPOCHS_OF_OTHERS if member else 500,
-        patience=None,
-        batch=8,
-        patch_px=64,
-        balance=0.5,
-        split={"validation": kept, "test_frac": 0},
-        seed=member,
-        threads=1,
-        device="cpu",
-        precision="fp32",
-    )
-    return train(examples, settings, path, schema=SCHEMA).bundle
-
-
-def _predicted(scan: Scan, bundles: Sequence[ModelBundle]) -> Scan:
-    for i, bundle in enumerate(bundles):
-        settings = PredictSettings(probabilities=i == 0, **_PREDICT)
-        predict(scan, bundle, settings, name=f"prediction{i}")
-    return scan
-
-
-def _held_out(scans: Sequence[Scan], n_slices: int) -> HeldOut:
-    """Return what ``evaluate`` leaves of evenly spread slices of these scans."""
-    pairs = []
-    for scan in scans:
-        n_z, n_y, n_x = scan.grid.shape_zyx
-        zs = [round((i + 0.5) * n_z / n_slices - 0.5) for i in range(n_slices)]
-        boxes = tuple(Box((z, 0, 0), (z + 1, n_y, n_x)) for z in zs)
-        shares = scan.extra("probabilities/prediction0")
-        labels = scan.labels("prediction0"), scan.labels("truth")
-        pairs.append(Pair(scan.id, *labels, boxes, "test", "unet", shares))
-    (record,) = evaluate(pairs, EvaluateSettings(metrics=["iou"])).held_out
-    return record
 
 
 def _cases(scan: Scan, record: HeldOut) -> Iterator[Case]:
@@ -178,7 +85,7 @@ def _cases(scan: Scan, record: HeldOut) -> Iterator[Case]:
         yield from known.cases(how, {"sources": sources}, record)
     for how, sources in ALONE.items():
         yield from known.cases(how, {"sources": sources}, None)
-    own = _held_out([scan], N_OWN_SLICES)
+    own = held_out([scan], N_OWN_SLICES)
     yield from known.cases(f"{N_OWN_SLICES} slices of the scan itself", {}, own)
 
 
