@@ -1,5 +1,7 @@
 """How sure a network is: flips of the image, dropout at prediction, members of an ensemble.
 
+The passes of ``mcd_unet``, with masks that are stored with its weights, count as members.
+
 Each gives a set of probabilities per pixel. From a set come its mean, whose logarithm takes the
 place of the logits, and the mutual information: the entropy of the mean less the mean of the
 entropies, which is what the members of the set disagree about.
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 
 from tomolith.errors import InputError
 from tomolith.learn.backends import Backend, TorchBackend, build_backend
-from tomolith.learn.networks.ensemble import Ensemble, MembersApart
+from tomolith.learn.networks.ensemble import HasMembers, MembersApart
 from tomolith.learn.optimise import BatchShape
 from tomolith.learn.settings import PredictSettings
 
@@ -66,7 +68,7 @@ def build_predictor(
     if not (settings.flips or settings.mc_dropout or settings.mutual_information):
         return build_backend(network, batch_shape, settings)
     weights = _member_weights(network, settings)
-    module = MembersApart(network) if isinstance(network, Ensemble) and weights else network
+    module = MembersApart(network) if weights else network
     if settings.mc_dropout:
         module = with_fixed_dropout(module)
     return SampledBackend(
@@ -82,14 +84,15 @@ def _member_weights(network: nn.Module, settings: PredictSettings) -> tuple[floa
     """Return the weights of members that are to be told apart; none where that is not needed."""
     if not settings.mutual_information:
         return ()
-    if isinstance(network, Ensemble):
+    if isinstance(network, HasMembers) and len(network.weights) > 1:
         return network.weights
     if settings.flips or settings.mc_dropout:
         return ()
     raise InputError(
         "mutual information is asked for, and there is nothing that could disagree",
         where="predict.mutual_information",
-        mend="set 'flips: true' or 'mc_dropout: 20', or use an ensemble",
+        mend="set 'flips: true', or use an ensemble; a network trained with dropout may take "
+        "'mc_dropout: 20', and 'mcd_unet' has passes of its own",
     )
 
 
@@ -214,19 +217,29 @@ class FixedDropout(nn.Module):
 def with_fixed_dropout(network: nn.Module) -> nn.Module:
     """Return a copy in which every dropout layer stays active, with fixed masks.
 
-    Dropout inside attention is no layer of its own and stays off.
+    Dropout inside attention is no layer of its own and stays off; the passes of ``mcd_unet`` keep
+    the masks that are stored with its weights.
 
     Raises
     ------
     InputError
         The network has no dropout layer.
     """
+    mean = network.network if isinstance(network, MembersApart) else network
+    disagrees = isinstance(mean, HasMembers) and len(mean.weights) > 1
     network = copy.deepcopy(network)
     layers = [
         (name, part)
         for name, part in network.named_modules()
         if isinstance(part, nn.modules.dropout._DropoutNd) and 0 < part.p < 1
     ]
+    if not layers and disagrees:
+        raise InputError(
+            "Monte-Carlo dropout is asked for, and the masks of this network are fixed, or its "
+            "members have none",
+            where="predict.mc_dropout",
+            mend="leave it out; 'mutual_information' compares the passes or members as they are",
+        )
     if not layers:
         raise InputError(
             "Monte-Carlo dropout is asked for, and the network has no dropout",

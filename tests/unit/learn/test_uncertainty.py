@@ -162,6 +162,52 @@ def test_a_network_without_dropout_and_one_that_cannot_disagree_are_refused():
         small_settings(mc_dropout=4, backend="openvino")
 
 
+def passing(name="mcd_unet", **options):
+    torch.manual_seed(0)
+    component = Component(name=name, options={"channels": 4, "passes": 3, **options})
+    network = NETWORKS.build(component, 1, N).eval()
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_var.fill_(0.15)  # so that what is dropped reaches the logits
+    return network
+
+
+@pytest.mark.parametrize("name", ["mcd_unet", "matphase"])
+def test_stored_passes_disagree_without_any_other_setting(name):
+    network, batch = passing(name), noise(2)
+    found = run(network, batch, mutual_information=True)
+    assert found[:, N].max() > 1e-3
+    with torch.inference_mode():
+        each = [part.numpy() for part in network.of_members(torch.from_numpy(batch))]
+        plain = network(torch.from_numpy(batch)).numpy()
+    assert len(each) == 3
+    assert abs(each[0] - each[1]).max() > 1e-3
+    mean = np.mean([shares_of(part) for part in each], axis=0)
+    np.testing.assert_allclose(shares_of(found), mean, atol=1e-4)
+    if name == "mcd_unet":  # its labels stay as they are
+        np.testing.assert_allclose(mean, shares_of(plain), atol=1e-4)
+
+
+def test_hints_do_not_lead_from_one_error_to_the_other():
+    batch = noise(1)
+    with pytest.raises(InputError, match="are fixed") as caught:
+        run(passing(), batch, mc_dropout=3)
+    assert "leave it out; 'mutual_information'" in caught.value.mend
+    run(passing(), batch, mutual_information=True)  # what that says
+    local = passing("matphase", parts="lcgar+idk")
+    for network in (passing(dropout=0.0), passing(passes=1), local):
+        with pytest.raises(InputError, match="nothing that could disagree"):
+            run(network, batch, mutual_information=True)
+    with pytest.raises(InputError, match="no dropout"):
+        run(passing(dropout=0.0), batch, mc_dropout=3)
+
+
+def test_the_second_look_of_matphase_draws_masks_beside_its_passes():
+    found = run(passing("matphase"), noise(1), mc_dropout=2, mutual_information=True)
+    assert found.shape[1] == N + 1
+    assert found[:, N].max() > 1e-3
+
+
 SAMPLED = [
     {"flips": True},
     {"mc_dropout": 3, "batch_size": 3},

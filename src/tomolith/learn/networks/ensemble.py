@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,23 @@ from tomolith.learn.networks.blocks import check_counts, check_input
 from tomolith.learn.optimise import has_depth
 
 Member = str | Mapping[str, Any]
+
+
+@runtime_checkable
+class HasMembers(Protocol):
+    """A network whose prediction is a weighted mean, of members or of passes with other dropout.
+
+    Examples
+    --------
+    >>> isinstance(NETWORKS.build(Component(name="mcd_unet"), 1, 3), HasMembers)
+    True
+    """
+
+    weights: tuple[float, ...]
+    """Of the members, with sum 1."""
+
+    def of_members(self, image: Tensor) -> list[Tensor]:
+        """Return the log-probabilities (B, n_classes, H, W) of each member, normalised."""
 
 
 class Ensemble(nn.Module):
@@ -103,10 +120,10 @@ class MembersApart(nn.Module):
     torch.Size([2, 6, 32, 32])
     """
 
-    def __init__(self, ensemble: Ensemble) -> None:
+    def __init__(self, network: HasMembers) -> None:
         super().__init__()
-        self.ensemble = ensemble
+        self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
         """Return log-probabilities (B, members * n_classes, H, W)."""
-        return torch.cat(self.ensemble.of_members(image), dim=1)
+        return torch.cat(self.network.of_members(image), dim=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tomolith.learn.networks.blocks import check_counts, check_input
 from tomolith.learn.networks.local_patches import Lcgar
@@ -101,10 +102,28 @@ class MatPhase(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (B, n_classes, H, W) of ``image`` (B, in_channels, H, W)."""
         check_input(image, in_channels=self.in_channels, divisor=self.divisor)
-        wide = None if self.ugsm is None else self.ugsm(image)
+        return self._second_look(image, None if self.ugsm is None else self.ugsm(image))
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The weights of :meth:`of_members`: of the UGSM's passes, or 1 where there is no UGSM."""
+        return (1.0,) if self.ugsm is None else self.ugsm.weights
+
+    def of_members(self, image: Tensor) -> list[Tensor]:
+        """Return the log-probabilities (B, n_classes, H, W) that follow from each UGSM pass.
+
+        LCGAR sees each pass by itself, so their mean is not quite the network's own prediction.
+        """
+        check_input(image, in_channels=self.in_channels, divisor=self.divisor)
+        passes = [None] if self.ugsm is None else self.ugsm.of_members(image)
+        looks = [self._second_look(image, wide) for wide in passes]
+        return [functional.log_softmax(logits.float(), dim=1) for logits in looks]
+
+    def _second_look(self, image: Tensor, wide: Tensor | None) -> Tensor:
         if self.lcgar is None:
+            assert wide is not None
             return wide
-        local = self.lcgar(image, wide)
+        local: Tensor = self.lcgar(image, wide)
         return join(local, wide) if self.idk else local
 
 

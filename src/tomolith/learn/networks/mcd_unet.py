@@ -72,6 +72,7 @@ class McdUNet(UNet):
                 f"dropout is {dropout} and passes {passes}; dropout may be 0 to below 1"
             )
         self.passes = passes
+        self.weights = (1 / passes,) * passes if dropout else (1.0,)
         rng = torch.Generator().manual_seed(MASK_SEED)
         self.drops = nn.ModuleList(
             FixedDropout(channels * 2**level, dropout, passes, rng)
@@ -84,16 +85,30 @@ class McdUNet(UNet):
         In training those of one pass with new masks; else the logarithm of the mean
         probabilities of all passes.
         """
+        skips = self._sink(image)
+        if self.training:
+            return self._rise(skips, 0)
+        shares = [self._rise(skips, i).float().softmax(dim=1) for i in range(self.passes)]
+        return (sum(shares[1:], shares[0]) / self.passes).clamp(min=SMALLEST_SHARE).log()
+
+    def of_members(self, image: Tensor) -> list[Tensor]:
+        """Return the log-probabilities (B, n_classes, H, W) of each pass, all in evaluation mode.
+
+        Without dropout all passes are one.
+        """
+        skips = self._sink(image)
+        passes = [self._rise(skips, i) for i in range(len(self.weights))]
+        return [nn.functional.log_softmax(logits.float(), dim=1) for logits in passes]
+
+    def _sink(self, image: Tensor) -> list[Tensor]:
+        """Return the maps of all levels on the way down."""
         check_input(image, in_channels=self.in_channels, divisor=self.divisor)
         skips = []
         x = image
         for level, block in enumerate(self.down):
             x = block(x if level == 0 else nn.functional.max_pool2d(x, 2))
             skips.append(x)
-        if self.training:
-            return self._rise(skips, 0)
-        shares = [self._rise(skips, i).float().softmax(dim=1) for i in range(self.passes)]
-        return (sum(shares[1:], shares[0]) / self.passes).clamp(min=SMALLEST_SHARE).log()
+        return skips
 
     def _rise(self, skips: Sequence[Tensor], which: int) -> Tensor:
         """Return the logits of pass ``which``, from the maps on the way down."""
