@@ -29,6 +29,7 @@ BENCHMARKS = (
     "nanoxct_pores",
     "examples_other_scan",
     "volume_intervals",
+    "shape_intervals",
     "table1_binary",
     "weak_supervision",
     "table2_matphase",
