@@ -14,18 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
-
 from benchmarks.common import Result, table
 from benchmarks.measure_child import LABELS, settings_of
-from tomolith.core import PRESETS, Box, Grid, Provenance
+from benchmarks.mirrored_cell import write_mirrored
 from tomolith.measure.quantify import measure_scan
-from tomolith.phantom import PHANTOM_PRESETS, Phantom, PhantomSettings, label_values
 from tomolith.store.scan import Scan
 
 PULSES = (6, 12, 18, 24)
 SHAPE_ZYX, QUICK_SHAPE_ZYX = (1500, 698, 1024), (64, 698, 256)
-CELL_ZX = (96, 512)
 WORKERS = 2
 MOST_BYTES, LEAST_SHARE = 3 * 2**30, 0.5
 MIB = 2**20
@@ -58,7 +54,7 @@ def run(*, quick: bool) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         for pulse in PULSES:
             path = Path(folder) / f"cell0-t{pulse:02d}.zarr"
-            _write(path, shape, pulse)
+            write_mirrored(path, shape, pulse, name=LABELS)
             on_disk += sum(f.stat().st_size for f in (path / "labels").rglob("*") if f.is_file())
         paths = sorted(Path(folder).glob("*.zarr"))
         for path in paths:
@@ -154,30 +150,6 @@ def _notes(share: float, peak: float) -> list[str]:
 
 def _of(took: Mapping[str, list[dict[str, float]]], what: str, key: str) -> float:
     return sum(t[key] for t in took[what])
-
-
-def _write(path: Path, shape: tuple[int, int, int], pulse: int) -> None:
-    """Write a label map, without an image: a small cell and its mirror images, side by side."""
-    n_z, n_x = CELL_ZX
-    paper = PHANTOM_PRESETS["operando-paper"]
-    area = n_z * n_x / (paper["shape_zyx"][0] * paper["shape_zyx"][2])
-    counts = {k: round(area * paper[k]) for k in ("n_pits", "n_defects", "n_bubbles")}
-    small = (n_z, shape[1], n_x)
-    settings = PhantomSettings(preset="operando-paper", shape_zyx=small, scans=(pulse,), **counts)
-    cell = Phantom.build(settings, path.stem).materials(Box.whole(small))
-    cell = label_values(PRESETS["li-operando"])[cell]
-    grid, made = Grid(shape, (paper["voxel_size_um"],) * 3), Provenance("benchmark")
-    scan = Scan.create(path, grid, np.uint8, provenance=made)
-    writer = scan.create_labels(LABELS, PRESETS["li-operando"], provenance=made)
-    for box in grid.box.tiles(scan.layout.shard_zyx):
-        z, x = (_mirrored(box, axis, n) for axis, n in ((0, n_z), (2, n_x)))
-        writer.array[box.slices] = cell[z][:, box.slices[1]][:, :, x]
-    writer.finish()
-
-
-def _mirrored(box: Box, axis: int, n: int) -> np.ndarray:
-    index = np.arange(box.start_zyx[axis], box.stop_zyx[axis]) % (2 * n)
-    return np.minimum(index, 2 * n - 1 - index)
 
 
 def _child(what: str, path: Path, *, workers: int = WORKERS) -> dict[str, float]:
