@@ -209,8 +209,8 @@ def _what(n_test: int, n_held: int) -> str:
         f"[the error bars of volumes](volume_intervals.md): {n_test} simulated cells, each "
         "scanned once during charge and once during discharge. Whatever has an interval and is no "
         "volume of a class is measured in the predicted labels, with its 95 % interval by default "
-        "and with that of half a voxel at each border alone (`sources: [boundary]`), and in the true "
-        "ones. Counted is how often the interval holds the number of the true labels."
+        "and with that of half a voxel at each border alone (`sources: [boundary]`), and in the "
+        "true ones. Counted is how often the interval holds the number of the true labels."
     )
 
 
