@@ -33,7 +33,8 @@ N_BLOCKS = 3 * 3 * 2
 
 
 def start(folder, *, name="prediction", limit_bytes=None, **changes):
-    def limit():
+    def prepare():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
         if limit_bytes is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -43,7 +44,7 @@ def start(folder, *, name="prediction", limit_bytes=None, **changes):
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), str(folder), name, given],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=limit,
+        preexec_fn=prepare,
         stderr=subprocess.PIPE,
         text=True,
     )
