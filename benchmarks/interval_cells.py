@@ -106,9 +106,17 @@ def trained(folder: Path, member: int, *, quick: bool) -> ModelBundle:
 def predicted(scan: Scan, bundles: Sequence[ModelBundle]) -> Scan:
     """Return the scan with a label map of each network, and probabilities of the first."""
     for i, bundle in enumerate(bundles):
-        settings = PredictSettings(probabilities=i == 0, **_PREDICT)
-        predict(scan, bundle, settings, name=f"prediction{i}")
+        name, settings = f"prediction{i}", PredictSettings(probabilities=i == 0, **_PREDICT)
+        if not _is_kept(scan, bundle, name):
+            predict(scan, bundle, settings, name=name)
     return scan
+
+
+def _is_kept(scan: Scan, bundle: ModelBundle, name: str) -> bool:
+    """Tell whether this network has made the label map; ``predict`` would build it to find out."""
+    if name not in scan.label_names:
+        return False
+    return f"model {bundle.fingerprint}" in scan.labels(name).volume.provenance.inputs
 
 
 def held_out(scans: Sequence[Scan], n_slices: int) -> HeldOut:
