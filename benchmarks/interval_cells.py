@@ -114,7 +114,7 @@ def predicted(scan: Scan, bundles: Sequence[ModelBundle]) -> Scan:
 
 def _is_kept(scan: Scan, bundle: ModelBundle, name: str) -> bool:
     """Tell whether this network has made the label map; ``predict`` would build it to find out."""
-    if name not in scan.label_names:
+    if name not in scan.label_names():
         return False
     return f"model {bundle.fingerprint}" in scan.labels(name).volume.provenance.inputs
 
