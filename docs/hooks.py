@@ -167,7 +167,7 @@ def _value(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    if hasattr(value, "model_fields"):
+    if hasattr(type(value), "model_fields"):
         return "its defaults"
     return f"`{value}`"
 
