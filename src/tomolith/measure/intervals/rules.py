@@ -31,6 +31,9 @@ _BY_SIDE = ("voxel_count_by_side", "volume_by_side", "share_by_side")
 _OF_TWO_FACES = ("gap", "cell_thickness", "local_thickness", "void_depth")
 OF_VOIDS = ("void_map_share", "contact_area")
 _OF_TIPS = ("dendrite_height", "smallest_gap")
+_OF_PLACES = ("dead_li_volume", "plan_coverage", "pit_filling", "unfilled_pits")
+"""Where a class lies or in which pieces, of which held-out labels say nothing: a network may find
+as much of it as there is, and elsewhere."""
 _ELECTRODES = (electrode_part(STRIPPING), electrode_part(PLATING))
 _FACES = "faces of voxels have 1 to sqrt(3) times the area of the smooth border"
 _BORDER = "half-voxel boundary shift of each face"
@@ -108,13 +111,8 @@ def interval_of(quantity: str, part: str, scan: Scan) -> Interval | None:
     if quantity in _BY_SIDE:
         name, _, side = part.partition(", ")
         return _of_part(quantity, part, name, scan) if side else None
-    if quantity == "dead_li_volume":
-        return _dead(part, scan)
-    if quantity == "plan_coverage":
-        found = _of_part(quantity, part, part, scan)
-        return found and clipped(found, 0.0, 1.0)
-    if quantity in ("pit_filling", "unfilled_pits"):
-        return _pits(quantity, scan)
+    if quantity in _OF_PLACES:
+        return _of_places(quantity, part, scan)
     if quantity == "boundary_volume":
         value = scan.value(quantity, part)
         return Interval(value / math.sqrt(3), value, _FACES) if scan.sources else None
@@ -174,6 +172,28 @@ def _of_part(quantity: str, part: str, name: str, scan: Scan) -> Interval | None
     if part in _ELECTRODES:
         return _of_class(quantity, part, scan)
     return scan.interval({name: scan.value(quantity, part) / n})
+
+
+def _of_places(quantity: str, part: str, scan: Scan) -> Interval | None:
+    """Of where a class lies: no narrower than by its borders, whatever labels say of its volume."""
+    found = _from_volumes(quantity, part, scan)
+    borders = [source for source in scan.sources if not source.is_whole]
+    if found is None or not borders or len(borders) == len(scan.sources):
+        return found
+    other = _from_volumes(quantity, part, replace(scan, sources=borders))
+    if other is None or (found.low <= other.low and other.high <= found.high):
+        return found
+    words = f"{found.method}; no narrower than by {other.method}"
+    return Interval(min(found.low, other.low), max(found.high, other.high), words)
+
+
+def _from_volumes(quantity: str, part: str, scan: Scan) -> Interval | None:
+    if quantity == "dead_li_volume":
+        return _dead(part, scan)
+    if quantity == "plan_coverage":
+        found = _of_part(quantity, part, part, scan)
+        return found and clipped(found, 0.0, 1.0)
+    return _pits(quantity, scan)
 
 
 def _dead(part: str, scan: Scan) -> Interval | None:
