@@ -188,7 +188,8 @@ def _growth(files: LithiumFiles) -> Drawn | None:
         label = place if share is None else f"{place}: {100 * share:.1f} %"
         handles.append(Patch(facecolor=colour, edgecolor=INK, linewidth=0.5, label=label))
     figure.legend(handles=handles, frameon=False, fontsize=9, loc="outside right upper")
-    scans = next((r.method for r in rows.values() if r.method), "")
+    # which scans; why there is no interval stands in the table
+    scans = next((r.method for r in rows.values() if r.method), "").partition("; no interval")[0]
     caption = (
         f"Where dendrites and deposited Li fell, and where Li was redeposited later"
         f"{f' ({scans})' if scans else ''}; share of the plan area. {_by_chance(files)}"

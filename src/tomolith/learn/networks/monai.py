@@ -1,4 +1,4 @@
-"""Networks that MONAI brings (extra ``zoo``).
+"""Networks that MONAI brings (extra ``zoo``); its residual U-Nets have a file of their own.
 
 All of them normalise by batches, whatever MONAI's or the paper's default is: the statistics of
 instance or group normalisation come from the tile, so that the labels of a volume would depend on
@@ -7,7 +7,6 @@ how it is cut.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,166 +17,9 @@ from tomolith.learn.networks.blocks import check_counts
 from tomolith.learn.networks.wrapped import WHOLE_PATCH_PX, Wrapped
 
 
-def _monai() -> Any:
+def monai_networks() -> Any:
+    """Return MONAI's module of networks; ``MissingExtraError`` where it is not installed."""
     return require("monai.networks.nets", extra="zoo")
-
-
-class ResidualUNet(Wrapped):
-    """Residual U-Net of batteryNET: seven levels, 32 to 512 channels (MONAI).
-
-    Two residual units a level, each of two 3×3 convolutions with batch normalisation, PReLU and
-    dropout 0.2; strided convolutions down, transposed convolutions up, concatenated skips.
-    Source: the batteryNET paper (Methods), which uses MONAI's ``UNet``, after Kerfoot et al.,
-    STACOM 2018.
-
-    As MONAI counts them, the units of a level are the convolutions of one residual block on the
-    way down; on the way up a level has its transposed convolution and one more convolution. The
-    first level already halves the image.
-
-    Parameters
-    ----------
-    in_channels, n_classes
-        Channels of the input, and of the logits.
-    channels
-        Channels of each level, from the top.
-    units
-        Convolutions of each residual block on the way down.
-    dropout
-        Probability of dropping a value, in training.
-
-    Raises
-    ------
-    ValueError
-        An option out of range.
-    MissingExtraError
-        MONAI is not installed.
-    InputError
-        On a call: sides that are not multiples of ``divisor``, 64 for seven levels.
-
-    Examples
-    --------
-    >>> ResidualUNet(1, 3, channels=(4, 8, 8)).divisor
-    4
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        n_classes: int,
-        *,
-        channels: Sequence[int] = (32, 64, 128, 256, 512, 512, 512),
-        units: int = 2,
-        dropout: float = 0.2,
-    ) -> None:
-        check_counts(in_channels, n_classes)
-        if len(channels) < 2 or min(channels) < 1 or units < 1:
-            raise ValueError(f"channels is {list(channels)} and units {units}; levels: 2 or more")
-        depth = len(channels) - 1
-        net = _monai().UNet(
-            spatial_dims=2,
-            in_channels=in_channels,
-            out_channels=n_classes,
-            channels=tuple(channels),
-            strides=(2,) * depth,
-            num_res_units=units,
-            norm="batch",
-            dropout=dropout,
-        )
-        super().__init__(
-            net,
-            in_channels=in_channels,
-            n_classes=n_classes,
-            divisor=2**depth,
-            context_px=_reach_px((2,) * depth, units),
-        )
-
-
-class ResidualUNet3d(Wrapped):
-    """Residual U-Net of batteryNET in three dimensions, for cubes of isotropic voxels (MONAI).
-
-    The widths, units and dropout of :class:`ResidualUNet`, with kernels of 3×3×3. Where to halve is
-    our choice: six halvings bring the paper's 512 pixels down to 8, but cubes of 512 fit no
-    machine, and six would bring 64 down to a single voxel. So the first four levels halve, and a
-    cube of 64 comes down to 4; the lowest two convolve further at that size. Train with
-    ``patch_px: 64`` (96 or 128 where memory allows) and a small ``batch``.
-
-    Parameters
-    ----------
-    in_channels, n_classes
-        Channels of the input, and of the logits.
-    channels
-        Channels of each level, from the top.
-    strides
-        2 where the step from one level to the next halves, 1 where it does not.
-    units
-        Convolutions of each residual block on the way down.
-    dropout
-        Probability of dropping a value, in training.
-
-    Raises
-    ------
-    ValueError
-        An option out of range.
-    MissingExtraError
-        MONAI is not installed.
-    InputError
-        On a call: sides that are not multiples of ``divisor``, 16 for four halvings.
-
-    Examples
-    --------
-    >>> ResidualUNet3d(1, 3, channels=(2, 4, 4), strides=(2, 2)).divisor
-    4
-    """
-
-    is_3d = True
-
-    def __init__(
-        self,
-        in_channels: int,
-        n_classes: int,
-        *,
-        channels: Sequence[int] = (32, 64, 128, 256, 512, 512, 512),
-        strides: Sequence[int] = (2, 2, 2, 2, 1, 1),
-        units: int = 2,
-        dropout: float = 0.2,
-    ) -> None:
-        check_counts(in_channels, n_classes)
-        if len(channels) < 2 or min(channels) < 1 or units < 1:
-            raise ValueError(f"channels is {list(channels)} and units {units}; levels: 2 or more")
-        if len(strides) != len(channels) - 1 or not set(strides) <= {1, 2}:
-            raise ValueError(
-                f"strides is {list(strides)}; it needs a 1 or 2 between each two of the "
-                f"{len(channels)} levels"
-            )
-        net = _monai().UNet(
-            spatial_dims=3,
-            in_channels=in_channels,
-            out_channels=n_classes,
-            channels=tuple(channels),
-            strides=tuple(strides),
-            num_res_units=units,
-            norm="batch",
-            dropout=dropout,
-        )
-        super().__init__(
-            net,
-            in_channels=in_channels,
-            n_classes=n_classes,
-            divisor=math.prod(strides),
-            context_px=_reach_px(strides, units),
-        )
-
-
-def _reach_px(strides: Sequence[int], units: int) -> int:
-    """Reach of the convolutions: down with a stride first, at the bottom, and up again."""
-    down = up = 0
-    size = 1  # of a pixel of this level, in pixels of the image
-    for stride in strides:
-        below = size * stride
-        down += size + (units - 1) * below
-        up += below + size
-        size = below
-    return down + units * size + up
 
 
 class SegResNet(Wrapped):
@@ -226,7 +68,7 @@ class SegResNet(Wrapped):
         if channels < 1 or len(blocks_down) < 2 or min(blocks_down) < 1:
             raise ValueError(f"channels is {channels} and blocks_down {list(blocks_down)}")
         depth = len(blocks_down) - 1
-        net = _monai().SegResNet(
+        net = monai_networks().SegResNet(
             spatial_dims=2,
             init_filters=channels,
             in_channels=in_channels,
@@ -299,7 +141,7 @@ class DynUNet(Wrapped):
         levels = len(channels)
         if levels < 3 or min(channels) < 1 or not 0 <= heads < levels - 1:
             raise ValueError(f"channels is {list(channels)} and heads {heads}; levels: 3 or more")
-        net = _monai().DynUNet(
+        net = monai_networks().DynUNet(
             spatial_dims=2,
             in_channels=in_channels,
             out_channels=n_classes,
@@ -388,7 +230,7 @@ class SwinUNETR(Wrapped):
                 f"features is {features} and window {window}; features is a multiple of 12"
             )
         require("einops", extra="zoo")  # MONAI asks for it only when the network runs
-        net = _monai().SwinUNETR(
+        net = monai_networks().SwinUNETR(
             in_channels=in_channels,
             out_channels=n_classes,
             feature_size=features,
