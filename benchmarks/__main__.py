@@ -10,9 +10,10 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.common import Result
+from benchmarks.extent import Extent
 
-# Modules of this package with a function ``run(*, quick: bool) -> Result``; some also take
-# ``minutes``, ``threads`` and ``work``, for a shortened run that can be stopped and goes on.
+# Modules of this package with a function ``run(*, quick: bool) -> Result``, or ``run(extent)`` of
+# those that train and can be shortened, stopped and gone on with.
 BENCHMARKS = (
     "predict_vs_monai",
     "latency",
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small inputs, nothing is written")
     parser.add_argument("--minutes", type=float, help="shortened: so long for each network")
     parser.add_argument("--threads", type=int, help="of the networks; all cores if left out")
+    parser.add_argument("--seeds", type=int, help="trainings of each network; shortened: one")
     parser.add_argument("--work", type=Path, help="folder to keep what is done in, to go on from")
     given = parser.parse_args()
     unknown = sorted(set(given.names) - set(BENCHMARKS))
@@ -62,7 +64,7 @@ def main() -> None:
         return
     for name in given.names or BENCHMARKS:
         module = importlib.import_module(f"benchmarks.{name}")
-        result = module.run(quick=given.quick, **_options(parser, module, given))
+        result = module.run(**_options(parser, module, given))
         print(result.text(name))
         if not given.quick:
             _write(result, name)
@@ -71,13 +73,16 @@ def main() -> None:
 def _options(
     parser: argparse.ArgumentParser, module: ModuleType, given: argparse.Namespace
 ) -> dict[str, Any]:
-    """Return the options that are given, and refuse those that the benchmark does not know."""
-    options = {key: getattr(given, key) for key in ("minutes", "threads", "work")}
+    """Return the arguments of the benchmark, and refuse options that it does not know."""
+    options = {key: getattr(given, key) for key in ("minutes", "threads", "seeds", "work")}
+    known = inspect.signature(module.run).parameters
+    if "extent" in known:
+        return {"extent": Extent(quick=given.quick, **options)}
     found = {key: value for key, value in options.items() if value is not None}
-    unknown = sorted(set(found) - set(inspect.signature(module.run).parameters))
+    unknown = sorted(set(found) - set(known))
     if unknown:
         parser.error(f"{module.__name__} has no --{unknown[0]}")
-    return found
+    return {"quick": given.quick, **found}
 
 
 def _write(result: Result, name: str) -> None:

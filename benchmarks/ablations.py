@@ -9,16 +9,15 @@ from pathlib import Path
 from benchmarks.common import Result, table
 from benchmarks.comparisons import (
     RECIPES,
-    Extent,
     Protocol,
     circumstances_of,
     extent_words,
     rank_words,
     run_protocol,
     score_tables,
-    work_folder,
 )
 from benchmarks.examples import read_scores
+from benchmarks.extent import Extent, work_folder
 from tomolith.app.run import run_study
 from tomolith.app.study import Study
 
@@ -36,15 +35,8 @@ PLANES = "ablation_planes"
 CHOICES = ("[xy]", "[xz]", "[yz]", "[xy, xz]", "[xy, xz, yz]")
 
 
-def run(
-    *,
-    quick: bool,
-    minutes: float | None = None,
-    threads: int | None = None,
-    work: Path | None = None,
-) -> Result:
+def run(extent: Extent) -> Result:
     """Run all three, and return the page."""
-    extent = Extent(minutes, threads, work, quick)
     with ExitStack() as folders:
         losses, encoder = (
             run_protocol(p, extent, folders.enter_context(work_folder(extent, p.recipe)))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from benchmarks.common import Result
 from benchmarks.comparisons import (
-    Extent,
     Outcome,
     Protocol,
     circumstances_of,
@@ -15,8 +14,8 @@ from benchmarks.comparisons import (
     pictures,
     run_protocol,
     score_tables,
-    work_folder,
 )
+from benchmarks.extent import Extent, work_folder
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,7 @@ import copy
 import csv
 import io
 import json
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import yaml
 from PIL import Image
 
 from benchmarks.common import commit, table
+from benchmarks.extent import Extent
 from tomolith.app.run import run_study
 from tomolith.app.steps import STEPS
 from tomolith.app.steps.base import is_done
@@ -37,43 +36,6 @@ _ENDLESS_STAGES = {"ugsm_epochs": _ENDLESS, "epochs": _ENDLESS}
 FOREST_PX = 60_000  # that a forest learns from, in a shortened run
 _PICTURE_PX = 1000
 _SHORT_PATCHES = 512  # patches between two looks at the validation slices
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How far a protocol is taken.
-
-    Parameters
-    ----------
-    minutes
-        Training time of each network; ``None``: the protocol's own epochs and seeds.
-    threads
-        Of the networks; ``None``: all cores.
-    work
-        Folder in which the study is kept, so that a run that was stopped goes on.
-    quick
-        Tiny data, seconds of training: only shows that the script runs.
-    """
-
-    minutes: float | None = None
-    threads: int | None = None
-    work: Path | None = None
-    quick: bool = False
-
-    @property
-    def is_short(self) -> bool:
-        """Whether time ends the trainings, not the protocol."""
-        return self.quick or self.minutes is not None
-
-    @property
-    def arguments(self) -> str:
-        """What stands on the command line after the benchmark's name."""
-        words = [
-            f"--{key} {value:g}"
-            for key, value in (("minutes", self.minutes), ("threads", self.threads))
-            if value is not None
-        ]
-        return " ".join(words)
 
 
 @dataclass(frozen=True)
@@ -105,6 +67,8 @@ class Protocol:
             _inherit_stages(recipe["compare"])
         if extent.quick:
             _merge(recipe, self.quick)
+        if extent.seeds is not None:
+            recipe["compare"]["seeds"] = list(range(extent.seeds))
         if extent.threads is not None:
             recipe["compare"]["threads"] = extent.threads
             recipe["compare"].setdefault("train", {})["threads"] = extent.threads
@@ -201,18 +165,6 @@ class Outcome:
         return {name: path for name, path in found.items() if (path / "model.yaml").exists()}
 
 
-@contextmanager
-def work_folder(extent: Extent, name: str) -> Iterator[Path]:
-    """Give the folder in which the study lies; one that vanishes where none is named."""
-    if extent.work is None:
-        with tempfile.TemporaryDirectory() as made:
-            yield Path(made)
-        return
-    folder = extent.work.resolve() / name
-    folder.mkdir(parents=True, exist_ok=True)
-    yield folder
-
-
 def run_protocol(protocol: Protocol, extent: Extent, folder: Path) -> Outcome:
     """Run a comparison in ``folder``, or what of it is not done yet."""
     recipe = {**protocol.load(extent), "study": str(folder / "study")}
@@ -254,8 +206,8 @@ def extent_words(outcome: Outcome) -> str:
     threads = "all cores" if extent.threads is None else f"{extent.threads} CPU thread(s)"
     words = (
         f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each network on "
-        f"{threads}, one seed, instead of the protocol's epochs and seeds; a random forest learns "
-        f"from {FOREST_PX:,} pixels. Ranks may change with longer training, and differences of a "
+        f"{threads}, {extent.seed_words}, instead of the protocol's epochs and seeds; a random "
+        f"forest learns from {FOREST_PX:,} pixels. Ranks may change with longer training, and differences of a "
         "few hundredths may be chance. A network whose turn fell into a busy time of the machine "
         "saw fewer patches than its speed allows (last table)."
     )

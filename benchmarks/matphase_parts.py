@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from benchmarks.common import Result
 from benchmarks.comparison_page import Page, compare_by
-from benchmarks.comparisons import Extent, Outcome, Protocol, difference_words, rank_words
+from benchmarks.comparisons import Outcome, Protocol, difference_words, rank_words
+from benchmarks.extent import Extent
 
 PARTS = ("ugsm-alone", "without-ugsm", "without-idk", "without-curriculum")
 PROTOCOL = Protocol(
@@ -22,16 +21,10 @@ PROTOCOL = Protocol(
 )
 
 
-def run(
-    *,
-    quick: bool,
-    minutes: float | None = None,
-    threads: int | None = None,
-    work: Path | None = None,
-) -> Result:
+def run(extent: Extent) -> Result:
     """Run the protocol, and return the page."""
     page = Page("matphase_parts", "What each part of MatPhase brings", _what, _notes, _alt)
-    return compare_by(PROTOCOL, Extent(minutes, threads, work, quick), page)
+    return compare_by(PROTOCOL, extent, page)
 
 
 def _what(outcome: Outcome) -> str:

@@ -14,12 +14,11 @@ import torch
 from benchmarks import table3_operando
 from benchmarks.common import Result, table
 from benchmarks.comparisons import (
-    Extent,
     circumstances_of,
     extent_words,
     run_protocol,
-    work_folder,
 )
+from benchmarks.extent import Extent, work_folder
 from tomolith.core import Box
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.validation import slice_logits
@@ -84,24 +83,17 @@ class Found:
         return self.reliability.record("", "").error or 0.0
 
 
-def run(
-    *,
-    quick: bool,
-    minutes: float | None = None,
-    threads: int | None = None,
-    work: Path | None = None,
-) -> Result:
+def run(extent: Extent) -> Result:
     """Train as `table3_operando` does, or take what it left in ``work``; return the page."""
-    extent = Extent(minutes, threads, work, quick)
-    torch.set_num_threads(threads or torch.get_num_threads())
+    torch.set_num_threads(extent.threads or torch.get_num_threads())
     with work_folder(extent, table3_operando.PROTOCOL.recipe) as folder:
         outcome = run_protocol(table3_operando.PROTOCOL, extent, folder)
         bundles = {name: ModelBundle.load(path) for name, path in outcome.runs.items()}
-        changes = dict(list(CHANGES.items())[: 2 if quick else None])
+        changes = dict(list(CHANGES.items())[: 2 if extent.quick else None])
         found = {
             (change, system): row
             for change, settings in changes.items()
-            for system, row in _score(folder, change, settings, bundles, quick=quick)
+            for system, row in _score(folder, change, settings, bundles, quick=extent.quick)
         }
         names = next(iter(bundles.values())).schema.names
         more = circumstances_of(outcome)

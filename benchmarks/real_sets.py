@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 
 from benchmarks.common import Result
 from benchmarks.comparisons import (
-    Extent,
     Outcome,
     Protocol,
     circumstances_of,
@@ -16,8 +14,8 @@ from benchmarks.comparisons import (
     run_protocol,
     score_tables,
     small_png,
-    work_folder,
 )
+from benchmarks.extent import Extent, work_folder
 
 _QUICK = {"compare": {"systems": ["unet", "multi_otsu"]}}
 PROTOCOLS = {
@@ -37,15 +35,8 @@ _DATA = {
 _MAY_BE_SHOWN = ("Sandstone",)  # of the others no licence is stated
 
 
-def run(
-    *,
-    quick: bool,
-    minutes: float | None = None,
-    threads: int | None = None,
-    work: Path | None = None,
-) -> Result:
+def run(extent: Extent) -> Result:
     """Run all three, and return the page."""
-    extent = Extent(minutes, threads, work, quick)
     outcomes: list[Outcome] = []
     parts: list[str] = []
     notes: list[str] = []

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from benchmarks.common import Result
 from benchmarks.comparison_page import Page, compare_by
 from benchmarks.comparisons import (
-    Extent,
     Outcome,
     Protocol,
     difference_words,
@@ -16,6 +13,7 @@ from benchmarks.comparisons import (
     ruler_words,
     winner_words,
 )
+from benchmarks.extent import Extent
 from tomolith.learn.bundle import ModelBundle
 
 WANTED_IOU, WANTED_DICE = 0.951, 0.965
@@ -29,18 +27,12 @@ PROTOCOL = Protocol(
 )
 
 
-def run(
-    *,
-    quick: bool,
-    minutes: float | None = None,
-    threads: int | None = None,
-    work: Path | None = None,
-) -> Result:
+def run(extent: Extent) -> Result:
     """Run the protocol, and return the page."""
     page = Page(
         "table1_binary", "Table 1: binary segmentation of simulated patches", _what, notes, _alt
     )
-    return compare_by(PROTOCOL, Extent(minutes, threads, work, quick), page)
+    return compare_by(PROTOCOL, extent, page)
 
 
 def _what(_: Outcome) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from benchmarks.common import Result
 from benchmarks.comparison_page import Page, compare_by
 from benchmarks.comparisons import (
-    Extent,
     Outcome,
     Protocol,
     difference_words,
@@ -15,6 +12,7 @@ from benchmarks.comparisons import (
     rank_words,
     ruler_words,
 )
+from benchmarks.extent import Extent
 
 WANTED_IOU = 0.80
 PROTOCOL = Protocol(
@@ -30,13 +28,7 @@ PROTOCOL = Protocol(
 )
 
 
-def run(
-    *,
-    quick: bool,
-    minutes: float | None = None,
-    threads: int | None = None,
-    work: Path | None = None,
-) -> Result:
+def run(extent: Extent) -> Result:
     """Run the protocol, and return the page."""
     page = Page(
         "table2_matphase",
@@ -45,7 +37,7 @@ def run(
         notes,
         _alt,
     )
-    return compare_by(PROTOCOL, Extent(minutes, threads, work, quick), page)
+    return compare_by(PROTOCOL, extent, page)
 
 
 def _what(outcome: Outcome) -> str:

@@ -12,12 +12,12 @@ import tifffile
 from benchmarks.common import Result, table
 from benchmarks.comparison_page import Page, compare_by
 from benchmarks.comparisons import (
-    Extent,
     Outcome,
     Protocol,
     difference_words,
     rank_words,
 )
+from benchmarks.extent import Extent
 from tomolith.label.splits import Split
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.comparison.labellers import Labeller, NetworkLabeller, fit_classical
@@ -34,13 +34,7 @@ PROTOCOL = Protocol(
 )
 
 
-def run(
-    *,
-    quick: bool,
-    minutes: float | None = None,
-    threads: int | None = None,
-    work: Path | None = None,
-) -> Result:
+def run(extent: Extent) -> Result:
     """Run the protocol, and return the page."""
     page = Page(
         "table2_nmc",
@@ -50,7 +44,7 @@ def run(
         _alt,
         _two_class_table,
     )
-    return compare_by(PROTOCOL, Extent(minutes, threads, work, quick), page)
+    return compare_by(PROTOCOL, extent, page)
 
 
 def _what(outcome: Outcome) -> str:

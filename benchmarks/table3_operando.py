@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from benchmarks.common import Result
 from benchmarks.comparison_page import Page, compare_by
 from benchmarks.comparisons import (
-    Extent,
     Outcome,
     Protocol,
     goal_words,
     rank_words,
     ruler_words,
 )
+from benchmarks.extent import Extent
 
 # Goals for the IoU of each class.
 WANTED = {"dendrite": 0.75, "pit": 0.90, "deposited": 0.85, "electrode": 0.975}
@@ -43,18 +41,12 @@ PROTOCOL = Protocol(
 )
 
 
-def run(
-    *,
-    quick: bool,
-    minutes: float | None = None,
-    threads: int | None = None,
-    work: Path | None = None,
-) -> Result:
+def run(extent: Extent) -> Result:
     """Run the protocol, and return the page."""
     page = Page(
         "table3_operando", "Table 3: held-out scans of an operando series", _what, notes, _alt
     )
-    return compare_by(PROTOCOL, Extent(minutes, threads, work, quick), page)
+    return compare_by(PROTOCOL, extent, page)
 
 
 def _what(outcome: Outcome) -> str:

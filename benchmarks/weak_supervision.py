@@ -7,7 +7,6 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import Result, table
+from benchmarks.extent import Extent, work_folder
 from tomolith.core import Box, LabelMap, Volume
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.comparison.labellers import NetworkLabeller
@@ -72,44 +72,26 @@ class Outcome:
         return self.scores.value("iou", system=self.method, subset="test", class_name=class_name)
 
 
-def run(
-    *,
-    quick: bool,
-    minutes: float | None = None,
-    threads: int | None = None,
-    work: Path | None = None,
-) -> Result:
+def run(extent: Extent) -> Result:
     """Train with each method on few labelled slices, and return the page."""
-    own = {**COMMON, "threads": threads}
-    seeds = (0,) if quick or minutes else (0, 1, 2)
-    with _folder(work) as folder:
-        scans = _scans(folder / "scans", quick=quick)
-        if quick:
+    own = {**COMMON, "threads": extent.threads}
+    with work_folder(extent, "weak_supervision") as folder:
+        scans = _scans(folder / "scans", quick=extent.quick)
+        if extent.quick:
             own |= TINY
-        elif minutes:
+        elif extent.minutes:
             own |= SMALL
-            own["epochs"] = _epochs(scans, own, minutes=minutes, folder=folder)
-        cases = itertools.product(N_LABELLED, METHODS, seeds)
+            own["epochs"] = _epochs(scans, own, minutes=extent.minutes, folder=folder)
+        n_seeds = extent.seeds or (1 if extent.is_short else 3)
+        cases = itertools.product(N_LABELLED, METHODS, range(n_seeds))
         found = [_outcome(scans, own, case, folder=folder) for case in cases]
-    arguments = " ".join(
-        f"--{key} {value:g}" for key, value in (("minutes", minutes), ("threads", threads)) if value
-    )
     return Result(
         "Weak supervision: 1, 3 and 10 labelled slices",
-        _what(scans, own, found, minutes=minutes),
+        _what(scans, own, found, extent=extent),
         [_mean_table(found), _class_table(found)],
-        [*_gains(found), *_missed(found), *_caveats(short=len(seeds) == 1)],
-        arguments=arguments,
+        [*_gains(found), *_missed(found), *_caveats(short=n_seeds == 1)],
+        arguments=extent.arguments,
     )
-
-
-@contextmanager
-def _folder(work: Path | None) -> Iterator[Path]:
-    if work is not None:
-        yield work
-        return
-    with tempfile.TemporaryDirectory() as made:
-        yield Path(made)
 
 
 def _scans(folder: Path, *, quick: bool) -> dict[int, Scan]:
@@ -295,16 +277,16 @@ def _what(
     own: dict[str, Any],
     found: Sequence[Outcome],
     *,
-    minutes: float | None,
+    extent: Extent,
 ) -> str:
     shape = " × ".join(str(n) for n in next(iter(scans.values())).grid.shape_zyx)
     network = own.get("network", {"name": "unet"})
     options = ", ".join(f"{k} {v}" for k, v in network.items() if k != "name")
     steps = sorted({o.n_steps for o in found})
     short = (
-        f" **Shortened run**: a small network, one seed, and only so many steps as fit into "
-        f"{minutes:g} min of processor time for a mean teacher."
-        if minutes
+        f" **Shortened run**: a small network, {extent.seed_words}, and only so many steps as fit "
+        f"into {extent.minutes:g} min of processor time for a mean teacher."
+        if extent.minutes
         else ""
     )
     return (

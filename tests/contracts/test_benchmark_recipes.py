@@ -84,6 +84,12 @@ def test_a_shortened_run_has_one_seed_and_the_same_time_for_each(comparisons, re
     assert named - {run.system for run in runs} == set(protocol.left_out())
 
 
+@pytest.mark.parametrize("recipe", USED)
+def test_a_shortened_run_has_as_many_seeds_as_asked_for(comparisons, recipe, tmp_path):
+    _, runs = load(comparisons, recipe, comparisons.Extent(minutes=3, seeds=2), tmp_path)
+    assert {run.seed for run in runs if not run.is_classical} == {0, 1}
+
+
 def test_a_shortened_run_keeps_what_sets_the_forms_of_matphase_apart(comparisons, tmp_path):
     extent = comparisons.Extent(minutes=3)
     runs = {run.system: run for run in load(comparisons, "matphase_parts", extent, tmp_path)[1]}
