@@ -208,8 +208,8 @@ def extent_words(outcome: Outcome) -> str:
         f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each network on "
         f"{threads}, {extent.seed_words}, instead of the protocol's epochs and seeds; a random "
         f"forest learns from {FOREST_PX:,} pixels. Ranks may change with longer training, and "
-        "differences of a few hundredths may be chance. A network whose turn fell into a busy time of the machine "
-        "saw fewer patches than its speed allows (last table)."
+        "differences of a few hundredths may be chance. A network whose turn fell into a busy time "
+        "of the machine saw fewer patches than its speed allows (last table)."
     )
     left_out = protocol.left_out()
     if left_out:
