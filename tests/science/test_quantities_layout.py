@@ -111,7 +111,7 @@ def test_a_turned_cell_is_as_thick_as_before(angle_deg: float, pulse: int) -> No
         part = f"electrode, {side}"
         expected = mean_thickness(source, rows, angle_deg, 64) * size
         assert found["local_thickness", part] == pytest.approx(expected, rel=0.01)
-        assert found["thickness_across_tilt", part] == pytest.approx(expected, rel=0.02)
+        assert found["thickness_across_tilt", part] == pytest.approx(expected, rel=0.01)
         assert found["tilt", part] == pytest.approx(angle_deg, abs=1.0)
 
 
