@@ -205,6 +205,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "novonix": write_novonix,
 }
 BINARY = {
+    "arbin-res": ("access_parser", "arbin/arbin_example.res"),
     "biologic-mpr": ("galvani", "biologic/gcpl.issue_211.mpr"),
     "neware": ("NewareNDA", "neware/test.ndax"),
 }

@@ -16,7 +16,6 @@ from tomolith.store.cyclers.charge import stated_charge
 from tomolith.store.cyclers.headings import CyclerUnits, split_heading
 from tomolith.store.cyclers.table import Table, head_of, parse_table, read_text
 
-_ACCESS = "\x00\x01\x00\x00Standard "
 _TITLES = {"data point", "test time", "step time", "cycle index"}
 
 
@@ -24,10 +23,8 @@ class ArbinReader:
     """Arbin exports (.csv, .xlsx)."""
 
     def sniff(self, path: Path) -> bool:
-        """Tell by its titles, or by a sheet named ``Channel...``; the database ``.res`` too."""
+        """Tell by its titles, or by a sheet named ``Channel...``."""
         head = head_of(path)
-        if head.startswith(_ACCESS):
-            return True
         if head.startswith("PK"):
             return "Channel" in _sheets(path)
         titles = {split_heading(title)[0] for title in head.split("\n", 1)[0].split(",")}
@@ -41,30 +38,26 @@ class ArbinReader:
         MissingExtraError
             An Excel workbook, and openpyxl is not installed.
         ReadError
-            The database ``.res``, or a column that is missing or incomplete.
+            A column is missing or incomplete.
         """
-        head = head_of(path, 64)
-        if head.startswith(_ACCESS):
-            raise ReadError(
-                "the file is Arbin's Access database (.res), which tomolith does not read",
-                expected="an export",
-                where=path,
-                mend="export it in MITS Pro or Data Watcher as CSV or Excel",
-            )
-        if head.startswith("PK"):
+        if head_of(path, 64).startswith("PK"):
             table = _workbook(path)
         else:
             table = parse_table(read_text(path), path, separator=",")
-        table = table.with_units(units)
-        columns = Columns(
-            table.needed("time", "test time"),
-            table.needed("current", "current"),
-            table.needed("voltage", "voltage"),
-            stated_charge(table, ("charge capacity",), ("discharge capacity",)),
-        )
-        first = _stamp((table.texts("date time") or [""])[0])
-        started = None if first is None else first - timedelta(seconds=float(columns.time_s[0]))
-        return make_record(path, columns, reader="arbin", started=started)
+        return arbin_record(table.with_units(units), reader="arbin")
+
+
+def arbin_record(table: Table, *, reader: str, description: tuple[str, ...] = ()) -> CyclerRecord:
+    """Return the record of a table with Arbin's headings; ``ReadError`` where one is missing."""
+    columns = Columns(
+        table.needed("time", "test time"),
+        table.needed("current", "current"),
+        table.needed("voltage", "voltage"),
+        stated_charge(table, ("charge capacity",), ("discharge capacity",)),
+    )
+    first = _stamp((table.texts("date time") or [""])[0])
+    started = None if first is None else first - timedelta(seconds=float(columns.time_s[0]))
+    return make_record(table.path, columns, reader=reader, started=started, description=description)
 
 
 def _stamp(text: str) -> datetime | None:

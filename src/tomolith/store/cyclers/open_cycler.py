@@ -15,6 +15,7 @@ CYCLERS = Registry(
     "cycler reader",
     {
         "arbin": "tomolith.store.cyclers.arbin:ArbinReader",
+        "arbin-res": "tomolith.store.cyclers.arbin_res:ArbinResReader",
         "basytec": "tomolith.store.cyclers.basytec:BasytecReader",
         "bdf": "tomolith.store.cyclers.bdf:BdfReader",
         "biologic-mpr": "tomolith.store.cyclers.biologic_mpr:BiologicMprReader",

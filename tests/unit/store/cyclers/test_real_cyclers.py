@@ -1,10 +1,13 @@
 """Real exports of every vendor, each with a number known from the file itself."""
 
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
 import pytest
 
-from tomolith.errors import ReadError
+from tomolith.errors import MismatchError, ReadError
 from tomolith.measure.electrochemistry import find_steps
-from tomolith.store.cyclers import read_cycler
+from tomolith.store.cyclers import CyclerUnits, read_cycler
 
 CASES = [
     # file, library, samples, charge on charge and on discharge in mAh
@@ -16,6 +19,7 @@ CASES = [
         5.702701,
         11.054896,
     ),
+    ("arbin/arbin_example.res", "access_parser", 2150, 1.9124783, 1.8972151),
     ("basytec/sample_data_basytec.txt", None, 74, 1.248917, 0.0),
     ("bdf/batmo_bdf.csv", None, 21206, 14473.0891, 14583.5117),
     ("maccor/sample_data_maccor.csv", None, 15, 24.0, 0.0),
@@ -49,9 +53,60 @@ def test_neware_rests_and_pulses(data_dir):
     assert [r.after_pulse for r in steps.rests] == [0, 2]
 
 
-def test_the_access_database_is_refused_with_a_way_out(data_dir):
+@pytest.fixture
+def database(data_dir):
+    pytest.importorskip("access_parser", reason="the extra echem is not installed")
     path = data_dir / "cycler-files/arbin/arbin_example.res"
     if not path.is_file():
         pytest.skip(f"{path} is absent")
-    with pytest.raises(ReadError, match=r"\.res.*\n.*\n.*\n.*export it"):
+    return path
+
+
+def test_the_access_database_has_its_cycles_and_its_start(database):
+    record = read_cycler(database)
+    assert [p.direction for p in find_steps(record).pulses] == [1, -1] * 4
+    assert abs(record.started - datetime(2023, 7, 24, 18, 50)) < timedelta(seconds=1)
+    assert record.description[1].startswith("ajm314_LCO")
+
+
+def test_a_wrong_unit_of_the_access_database_is_refused(database):
+    with pytest.raises(MismatchError, match="A stand where mA"):
+        read_cycler(database, units=CyclerUnits(current="mA"))
+
+
+class Database:
+    """As access-parser gives one."""
+
+    def __init__(self, tables: dict[str, dict[str, list]], lost_rows: int = 0) -> None:
+        self.catalog, self.lost_rows = tables, lost_rows
+
+    def get_table(self, name: str) -> SimpleNamespace:
+        columns = self.catalog[name]
+        n = len(next(iter(columns.values()))) + self.lost_rows
+        return SimpleNamespace(
+            table_header=SimpleNamespace(number_of_rows=n), parse=lambda: columns
+        )
+
+
+@pytest.mark.parametrize(
+    ("tables", "lost_rows", "found"),
+    [
+        ({"Customers": {"Name": ["a"]}}, 0, "no table 'Channel_Normal_Table'; found Customers"),
+        ({"Channel_Normal_Table": {"Test_ID": [1]}}, 5, "1 of 6 rows"),
+        (
+            {"Channel_Normal_Table": {"Test_ID": [1, 2]}, "Global_Table": {"Test_ID": [1, 2]}},
+            0,
+            "holds 2 tests",
+        ),
+    ],
+)
+def test_a_database_that_is_no_whole_test_is_refused(
+    tables, lost_rows, found, tmp_path, monkeypatch
+):
+    library = pytest.importorskip("access_parser", reason="the extra echem is not installed")
+    monkeypatch.setattr(library, "AccessParser", lambda path: Database(tables, lost_rows))
+    path = tmp_path / "cell.res"
+    path.write_bytes(b"\x00\x01\x00\x00Standard Jet DB\x00")
+    with pytest.raises(ReadError, match=found) as error:
         read_cycler(path)
+    assert "export" in str(error.value)
