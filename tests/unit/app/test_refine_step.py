@@ -106,7 +106,7 @@ def test_the_step_writes_what_it_changed_and_check_counts_its_disk(tmp_path):
     }
     study = study_of(tmp_path, **sections)
     lines = list(check_study(study))
-    assert any("time, allowed, split, min_size, fill_holes; 'truth' of 2 scans" in x for x in lines)
+    assert any("time, split, allowed, min_size, fill_holes; 'truth' of 2 scans" in x for x in lines)
     without = study_of(tmp_path, phantom=phantom)
 
     def disk(study: Study) -> float:

@@ -25,13 +25,13 @@ class Allowed:
     With heights counted from the stripping electrode towards the plating one, up to the margin,
 
     - ``pit`` lies below the stripping electrode's face in the reference scan;
-    - ``redeposited`` lies in the half of the gap next to the stripping electrode, or below;
-    - ``deposited`` lies in the half of the gap next to the plating electrode;
-    - ``dendrite`` lies in the gap, however near it comes to the stripping electrode;
+    - ``dendrite`` and ``deposited`` lie in the gap, however near they come to the stripping
+      electrode, and so does ``redeposited``, which lies in pits, too;
     - an electrode lies at or behind its face in this scan or, stripping, in the reference scan.
 
     A voxel whose class is not allowed becomes electrode where it lies behind the face of one in
-    this scan, else background.
+    this scan, else background. Whether Li is ``deposited`` or ``redeposited`` by the side on which
+    it lies is not asked here: Li under the name of the other side is no less Li.
 
     Parameters
     ----------
@@ -84,15 +84,13 @@ class Allowed:
         self, strip: Plan, first: Plan, plate: Plan
     ) -> list[tuple[tuple[str, ...], Mask]]:
         margin = self._margin
-        low_half = strip + plate < 0  # nearer to the stripping face
         in_gap = (strip > -margin) & (plate < margin)
         behind_strip = np.minimum(strip, first) <= margin
         behind_plate = plate >= -margin
         return [
             (("pit",), first > margin),
-            (("redeposited",), ~(low_half | (first <= margin))),
-            (("deposited",), low_half | (plate >= margin)),
-            (("dendrite",), ~in_gap),
+            (("redeposited",), ~(in_gap | (first <= margin))),
+            (("dendrite", "deposited"), ~in_gap),
             (("electrode",), ~(behind_strip | behind_plate)),
             ((STRIPPING_ELECTRODE,), ~behind_strip),
             ((PLATING_ELECTRODE,), ~behind_plate),

@@ -17,6 +17,7 @@ Bytes = npt.NDArray[np.uint8]
 
 PLATING_ELECTRODE, STRIPPING_ELECTRODE = "plating-electrode", "stripping-electrode"
 ELECTRODES = ("electrode", PLATING_ELECTRODE, STRIPPING_ELECTRODE)
+DEPOSITS = ("deposited", "redeposited")
 _ONE_ELECTRODE = ClassSchema(
     (LabelClass("background", 0, "#666666"), LabelClass("electrode", 1, "#56B4E9"))
 )
@@ -37,7 +38,7 @@ def lacking(schema: ClassSchema, operation: str) -> str | None:
         return "no class 'electrode'"
     if operation in ("allowed", "time") and "background" not in schema.names:
         return "no class 'background'"
-    pair = {"deposited", "redeposited"} <= set(schema.names)
+    pair = set(DEPOSITS) <= set(schema.names)
     electrodes = {PLATING_ELECTRODE, STRIPPING_ELECTRODE} <= set(schema.names)
     if operation == "split" and not (pair or electrodes):
         return "neither 'deposited' and 'redeposited' nor an electrode for each side"

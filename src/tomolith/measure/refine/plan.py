@@ -54,7 +54,7 @@ def chosen_operations(
     >>> grid = Grid((4, 8, 8), None)
     >>> done, left_out = chosen_operations(RefineSettings(), grid, PRESETS["li-binary"])
     >>> done, [one.operation for one in left_out]
-    (('min_size', 'fill_holes'), ['allowed', 'split'])
+    (('min_size', 'fill_holes'), ['split', 'allowed'])
     """
     done, left_out = [], []
     for operation in OPERATIONS:
@@ -164,7 +164,7 @@ def plan_refinement(
 def _stages_of(operations: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Group what can be done in one pass over the blocks."""
     first = tuple(o for o in operations if o in ("region", "time"))
-    second = tuple(o for o in operations if o in ("allowed", "split"))
+    second = tuple(o for o in operations if o in ("split", "allowed"))
     stages = [first, second] if "time" in first else [first + second]
     stages += [(o,) for o in operations if o in ("min_size", "fill_holes")]
     return [stage for stage in stages if stage]

@@ -127,7 +127,7 @@ class FillHolesSettings(Settings):
 
 
 class RefineSettings(Settings):
-    """What is refined, in this order: region, time, allowed, split, min_size, fill_holes.
+    """What is refined, in this order: region, time, split, allowed, min_size, fill_holes.
 
     The last four are done where nothing is said, as far as the classes and the voxel size allow;
     ``false`` leaves one out, and one that is asked for is refused where it cannot be done.
@@ -143,8 +143,8 @@ class RefineSettings(Settings):
         None, description="The part that is analysed: the keys `z`, `y` and `x`."
     )
     time: TimeSettings | bool = Field(False, description="Time consistency of a series.")
-    allowed: AllowedSettings | bool | None = Field(None, description="Allowed regions.")
     split: SplitSettings | bool | None = Field(None, description="Split by side.")
+    allowed: AllowedSettings | bool | None = Field(None, description="Allowed regions.")
     min_size: MinSizeSettings | bool | None = Field(None, description="Smallest pieces.")
     fill_holes: FillHolesSettings | bool | None = Field(None, description="Largest holes.")
     plan_axis: Literal["z", "y", "x"] = Field(
@@ -196,10 +196,10 @@ class RefineSettings(Settings):
 
 _KINDS: dict[str, type[Settings]] = {
     "time": TimeSettings,
-    "allowed": AllowedSettings,
     "split": SplitSettings,
+    "allowed": AllowedSettings,
     "min_size": MinSizeSettings,
     "fill_holes": FillHolesSettings,
 }
-OPERATIONS = ("region", "time", "allowed", "split", "min_size", "fill_holes")
+OPERATIONS = ("region", "time", "split", "allowed", "min_size", "fill_holes")
 """Names of the operations, in the order in which they are done."""

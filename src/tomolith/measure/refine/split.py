@@ -9,6 +9,7 @@ from scipy import ndimage
 from tomolith.core import Box, ClassSchema, Grid
 from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame
 from tomolith.measure.refine.classes import (
+    DEPOSITS,
     ELECTRODES,
     PLATING_ELECTRODE,
     STRIPPING_ELECTRODE,
@@ -132,7 +133,7 @@ class Split:
         self._frame, self._rule = frame, rule
         self._pairs = []
         for plated, stripped, mixed in (
-            ("deposited", "redeposited", ()),
+            (*DEPOSITS, ()),
             (PLATING_ELECTRODE, STRIPPING_ELECTRODE, ELECTRODES),
         ):
             if {plated, stripped} <= set(schema.names):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tomolith.core import ClassSchema
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
-from tomolith.measure.refine.classes import PLATING_ELECTRODE, STRIPPING_ELECTRODE
+from tomolith.measure.refine.classes import DEPOSITS, ELECTRODES
 
 Bytes = npt.NDArray[np.uint8]
 Costs = npt.NDArray[np.float64]
@@ -49,8 +49,10 @@ NATURAL: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = MappingProxyTyp
 While the cell charges, Li leaves the stripping electrode: pits grow, and the polymer may follow.
 Dendrites and deposit grow on the other side and keep their place. While it discharges, pits are
 filled with redeposited Li, below which voids may open, and dendrites and deposit go. An electrode
-never comes back to where it was.
+never comes back to where it was. A name stands for all of its kind in ``_KINDS``: Li under the name
+of the other side behaves no differently, and ``split`` will tell which name is right.
 """
+_KINDS = (ELECTRODES, DEPOSITS)
 
 
 def transition_costs(
@@ -77,16 +79,13 @@ def transition_costs(
         return np.asarray((first[:, :, None] + second[None]).min(axis=1), np.float64)
     out = np.full((len(schema), len(schema)), against)
     np.fill_diagonal(out, 0.0)
-    own = STRIPPING_ELECTRODE if side == STRIPPING else PLATING_ELECTRODE
     for before, after in NATURAL[side, step]:
-        for i in _numbers(schema, before, own):
-            for j in _numbers(schema, after, own):
-                out[i, j] = natural
+        out[np.ix_(_numbers(schema, before), _numbers(schema, after))] = natural
     return out
 
 
-def _numbers(schema: ClassSchema, name: str, own_electrode: str) -> list[int]:
-    names = ("electrode", own_electrode) if name == "electrode" else (name,)
+def _numbers(schema: ClassSchema, name: str) -> list[int]:
+    names = next((kind for kind in _KINDS if name in kind), (name,))
     return [schema.names.index(n) for n in names if n in schema.names]
 
 

@@ -175,8 +175,8 @@ def allow(values: np.ndarray, *, margin_um: float = 2.0, reference: int = LOW, *
     ("value", "kept"),
     [  # first and last voxel that may be of the class, with a margin of 2
         (PIT, [(0, LOW + 2)]),
-        (REDEPOSITED, [(0, 19)]),
-        (DEPOSITED, [(20, HIGH + 1)]),
+        (REDEPOSITED, [(0, HIGH + 1)]),
+        (DEPOSITED, [(LOW - 1, HIGH + 1)]),
         (DENDRITE, [(LOW - 1, HIGH + 1)]),
         (ELECTRODE, [(0, LOW + 2), (HIGH - 2, 39)]),
     ],
@@ -189,6 +189,24 @@ def test_a_class_stays_only_where_it_can_be(value, kept):
     behind = (index <= LOW) | (index >= HIGH)
     expected = np.where(right, value, np.where(behind, ELECTRODE, BACKGROUND))
     assert (out == expected[None, :, None]).all()
+
+
+def test_whatever_its_name_and_however_rough_the_electrodes_li_in_the_gap_stays():
+    rng = np.random.default_rng(3)
+    rough = [ndimage.gaussian_filter(rng.normal(size=(16, 18)), 1.0) * 14 for _ in range(2)]
+    low, high = (8 + rough[0]).astype(np.int32), (30 + rough[1]).astype(np.int32)
+    low, high = np.minimum(low, 17), np.maximum(high, 21)
+    faces, grid = Faces(Frame(), low, high, {}, {}), Grid((16, 40, 18), (1.0,) * 3)
+    index = np.arange(40)[None, :, None]
+    in_gap = (index > low[:, None]) & (index < high[:, None])
+    values = np.where(in_gap, rng.choice([DEPOSITED, REDEPOSITED], grid.shape_zyx), ELECTRODE)
+    values = values.astype(np.uint8)
+    named = Split.nearest(OPERANDO, faces, grid).apply(values, grid.box)
+    allowed = Allowed(
+        AllowedSettings(margin_um=0), grid, OPERANDO, faces=faces, reference=np.zeros_like(low)
+    )
+    assert (allowed.apply(named, grid.box) == named).all()
+    assert {DEPOSITED, REDEPOSITED} == set(named[in_gap].tolist())
 
 
 def test_the_reference_says_how_far_pits_may_reach():

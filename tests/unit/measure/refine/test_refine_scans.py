@@ -43,8 +43,8 @@ def test_labels_do_not_depend_on_blocks_or_workers(tmp_path):
         assert found.operations == (
             "region",
             "time",
-            "allowed",
             "split",
+            "allowed",
             "min_size",
             "fill_holes",
         )
@@ -226,6 +226,6 @@ def test_a_schema_without_electrodes_is_refined_as_far_as_it_can_be(tmp_path):
     labels[7, 14, 30] = 1
     scan = make_scan(tmp_path, "a", labels, schema=PRESETS["li-binary"], layout=CHUNK)
     found = refine([scan], RefineSettings())
-    assert [one.operation for one in found.left_out] == ["allowed", "split"]
+    assert [one.operation for one in found.left_out] == ["split", "allowed"]
     out = read(scan)
     assert out[3, 7, 7] == 1 and out[7, 14, 30] == 0 and (out != labels).sum() == 2

@@ -76,12 +76,17 @@ def test_many_histories_at_once_are_each_worked_out():
         (STRIPPING, "cccc", "e e p e e", "e e e e e"),
         # they are filled when it discharges
         (STRIPPING, "cdd", "e p r r", "e p r r"),
+        # Li under the name of the other side is no less Li
+        (PLATING, "ccd", "b r r b", "b r r b"),
+        (STRIPPING, "cdd", "e p o o", "e p o o"),
+        (STRIPPING, "cddd", "e p r o r", "e p r r r"),
         # what bears no label speaks for nothing
         (STRIPPING, "ccc", "e ? e p", "e e e p"),
     ],
 )
 def test_histories_follow_the_physics(side, steps, given, expected):
     names = {"b": "background", "d": "dendrite", "e": "electrode", "p": "pit", "r": "redeposited"}
+    names["o"] = "deposited"
     kinds = ["charge" if c == "c" else "discharge" for c in steps]
     found = history(side, kinds, *(names.get(c, "?") for c in given.split()))
     assert found == [names[c] for c in expected.split()]
