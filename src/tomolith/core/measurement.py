@@ -25,6 +25,10 @@ class Interval:
         Errors that other numbers of the same cell have too, by their cause: signed half widths,
         one for each independent way to err. In a difference those of the same cause cancel as far
         as they are alike. They are no part of tables.
+    free
+        The ends before they were clipped to what is possible, such as a volume of at least 0;
+        ``None`` where they were not. What is worked out from the interval goes on with these:
+        within them, and not within what is left, lie the shared errors. They are no part of tables.
 
     Raises
     ------
@@ -35,12 +39,16 @@ class Interval:
     --------
     >>> Interval(8.0, 12.0, "half-voxel boundary shift").half_width
     2.0
+    >>> found = Interval(0.0, 3.0, "half-voxel boundary shift", free=(-1.0, 3.0))
+    >>> found.half_width, found.centre, found.arm
+    (1.5, 1.0, 2.0)
     """
 
     low: float
     high: float
     method: str
     shared: Mapping[str, tuple[float, ...]] = field(default_factory=dict, compare=False, repr=False)
+    free: tuple[float, float] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
@@ -53,6 +61,18 @@ class Interval:
     def half_width(self) -> float:
         """Half of the width."""
         return (self.high - self.low) / 2
+
+    @property
+    def centre(self) -> float:
+        """Middle of the ends before they were clipped."""
+        low, high = self.free or (self.low, self.high)
+        return (low + high) / 2
+
+    @property
+    def arm(self) -> float:
+        """Half of the width before it was clipped."""
+        low, high = self.free or (self.low, self.high)
+        return (high - low) / 2
 
 
 @dataclass(frozen=True, slots=True)

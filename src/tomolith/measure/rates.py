@@ -82,28 +82,32 @@ def linear_rate(x: Sequence[float], y: Sequence[float]) -> Rate | None:
 def exponential_rate(x: Sequence[float], y: Sequence[float]) -> Rate | None:
     """Return ``k`` of the least-squares fit ``a exp(k x)``, to the values and not their logarithms.
 
-    ``None`` where the values are not all of one sign, three at least and not all equal in x, or
-    where the fit does not settle.
+    A layer that is not there yet, 0, is fitted too; those that are there say where the fit starts.
+    ``None`` where values have both signs, where fewer than three differ in x or fewer than two of
+    them are not 0, or where the fit does not settle.
 
     Examples
     --------
     >>> rate = exponential_rate([0, 1, 2, 3], [1.0, 2.0, 4.1, 7.9])
     >>> round(rate.value, 2), rate.interval.low < math.log(2) < rate.interval.high
     (0.68, True)
+    >>> round(exponential_rate([0, 1, 2, 3], [0.0, 1.0, 2.5, 6.0]).value, 3)
+    0.931
     """
     across, along = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    is_there = along != 0
     if (
-        len(across) < 3
-        or len(np.unique(across)) < 3
-        or not ((along > 0).all() or (along < 0).all())
+        len(np.unique(across)) < 3
+        or len(np.unique(across[is_there])) < 2
+        or not ((along >= 0).all() or (along <= 0).all())
     ):
         return None
     if np.ptp(along) <= _EQUAL_FRAC * np.abs(along).max():
         line = linear_rate(x, y)
         weights = tuple(w / float(along[0]) for w in line.weights) if line else ()
         return Rate(0.0, _interval(0.0, np.zeros_like(along), 0.0), weights)
-    start = np.polyfit(across, np.log(np.abs(along)), 1)
-    first = np.sign(along[0]) * math.exp(float(start[1]))
+    start = np.polyfit(across[is_there], np.log(np.abs(along[is_there])), 1)
+    first = np.sign(along.sum()) * math.exp(float(start[1]))
 
     def misfit(p: Doubles) -> Doubles:
         return np.asarray(p[0] * np.exp(p[1] * across) - along, np.float64)
@@ -207,8 +211,8 @@ def thickness_rates(
     ``thickness_rate``
         Slope of the line (µm per pulse).
     ``thickness_growth``
-        ``k`` of ``a exp(k n)`` (1 per pulse); only where there are three thicknesses, all above or
-        all below 0.
+        ``k`` of ``a exp(k n)`` (1 per pulse); only where there are three thicknesses of one sign,
+        two of which are not 0.
 
     Intervals are those of :func:`with_errors`.
 
@@ -258,6 +262,7 @@ def thickness_rates(
             rate, how = with_errors(rate, thick), f"least-squares line through {n}"
             rows.append(_rate_row("thickness_rate", rate, f"um/{per}", region, provenance, how))
         if any(y) and (rate := exponential_rate(x, y)) is not None:
+            n += f", {y.count(0.0)} of them without it" if 0.0 in y else ""
             rate, how = with_errors(rate, thick), f"least-squares exponential through {n}"
             rows.append(_rate_row("thickness_growth", rate, f"1/{per}", region, provenance, how))
     return rows
@@ -288,7 +293,7 @@ def with_errors(rate: Rate, fitted: Sequence[Measurement]) -> Rate:
     carried = [scaled(interval, weight) for weight, interval, _ in known]
     own = math.hypot(*map(own_half_width, carried))
     arm = math.hypot(max(rate.interval.half_width, own), *_shared(carried))
-    moved = sum(w * ((i.low + i.high) / 2 - v) for w, i, v in known)
+    moved = sum(w * (i.centre - v) for w, i, v in known)
     words = "; ".join(dict.fromkeys([_SCATTER, *(i.method for i in carried)]))
     middle = rate.value + moved
     interval = Interval(middle - arm, middle + arm, words) if arm else None

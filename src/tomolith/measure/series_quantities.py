@@ -10,6 +10,7 @@ _PARTS = "the numbers that it is made of have none"
 _SITES = "a site that was missed or invented in either scan changes it, and no labels tell which"
 _FIT = "below three scans, and of a layer that is not there, nothing scatters about the fit"
 _CHANCE = "it says itself how sure another number is"
+_RATIO = "a volume has none, or the charge on balance is no more than the cycler's own error"
 _EXACT = "the cycler's own error is not known here, and small beside that of a volume"
 
 
@@ -60,7 +61,8 @@ _CHANGES = (
      f"rates of {_HUANG}", _FIT),
     ("thickness_growth", "1/pulse",
      "How fast a layer grows: the k of an exponential, per half cycle.",
-     "k of a exp(k n) by least squares, n pulses or scans; 95 % by Student's t",
+     "k of a exp(k n) by least squares, n pulses or scans, 0 where the layer is not there; "
+     "95 % by Student's t",
      f"rates of {_HUANG}", _FIT),
 )  # fmt: skip
 _MAPS = (
@@ -100,7 +102,7 @@ _CELL = (
     ("inventory_closure", "um3", "Li that the scans show beyond what the charge says.",
      "travelling_li - expected_li_volume; stripping side: +", "Faraday's law", _PARTS),
     ("capacity_ratio", "1", "CT capacity over cycler capacity since the scan before.",
-     "change of all Li of the side, as charge / charge on the analysed area", _HUANG, _PARTS),
+     "change of all Li of the side, as charge / charge on the analysed area", _HUANG, _RATIO),
     ("plating_current_density", "mA/cm2", "Current density on the area that is really covered.",
      "current of the pulse before / covered share of the electrode area", _HUANG,
      "'plan_coverage' of what covers it has none, or may be zero"),

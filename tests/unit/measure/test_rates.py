@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import optimize, stats
 
 from tomolith.core import Interval, Measurement, Provenance
+from tomolith.measure.intervals.propagate import clipped
 from tomolith.measure.rates import (
     Stretch,
     exponential_rate,
@@ -43,6 +45,19 @@ def test_the_exponential_is_scipys_with_its_interval() -> None:
     assert rate.interval.high - rate.value == pytest.approx(arm, rel=1e-3)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_an_exponential_may_begin_where_there_is_nothing(sign: float) -> None:
+    x, y = np.arange(4.0), sign * np.array([0.0, 1.0, 2.5, 6.0])
+    rate = exponential_rate(x, y)
+    (_, k), covariance = optimize.curve_fit(lambda x, a, k: a * np.exp(k * x), x, y, p0=(sign, 1))
+    arm = stats.t.ppf(0.975, 2) * math.sqrt(covariance[1, 1])
+    assert rate is not None and rate.interval is not None
+    assert rate.value == pytest.approx(k, rel=1e-5)
+    assert rate.interval.high - rate.value == pytest.approx(arm, rel=1e-3)
+    decay = exponential_rate(x, y[::-1])
+    assert decay is not None and decay.value == pytest.approx(-k, rel=1e-5)
+
+
 def test_intervals_of_rates_cover_the_truth_as_often_as_they_say() -> None:
     rng = np.random.default_rng(0)
     x = np.arange(8.0)
@@ -63,7 +78,7 @@ def test_few_points_give_less() -> None:
     two = linear_rate([0.0, 2.0], [1.0, 4.0])
     assert two is not None and (two.value, two.interval) == (1.5, None)
     assert exponential_rate([0.0, 1.0], [1.0, 2.0]) is None
-    assert exponential_rate(X, [0.0, 1.0, 2.0, 3.0, 4.0]) is None
+    assert exponential_rate(X, [0.0, 0.0, 0.0, 0.0, 4.0]) is None
     assert exponential_rate(X, [-1.0, 1.0, 2.0, 3.0, 4.0]) is None
 
 
@@ -89,6 +104,38 @@ def test_three_scans_on_a_line_are_not_taken_for_exact() -> None:
     growing = [thick(v, s, s) for v, s in ((1.0, 0.0), (2.0, 1.0), (3.0, 2.0))]
     tilted = with_errors(rate, growing).interval
     assert tilted is not None and tilted.half_width == pytest.approx(1.0)
+
+
+def clipped_thick(value: float, half: float, shared: float) -> Measurement:
+    m = thick(value, half, shared)
+    assert m.interval is not None
+    return replace(m, interval=clipped(m.interval, 0.0))
+
+
+def test_clipped_thicknesses_leave_the_rate_as_it_was() -> None:
+    y = [0.5, 1.0, 1.5]
+    rate = linear_rate([0, 1, 2], y)
+    assert rate is not None
+    found = with_errors(rate, [clipped_thick(v, 1.0, 0.98) for v in y]).interval
+    assert found is not None
+    half = math.sqrt(0.5 * (1 - 0.98**2))  # what is shared tilts no line
+    assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half))
+
+
+def test_rates_of_thin_layers_cover_the_truth_as_often_as_they_say() -> None:
+    rng, covered = np.random.default_rng(0), []
+    x, true, shared = np.arange(6.0), 0.1 + 0.2 * np.arange(6.0), 0.8
+    own = math.sqrt(1 - shared**2)
+    for _ in range(400):
+        seen = true + (shared * rng.normal() + own * rng.normal(size=6)) / 1.96
+        rate = linear_rate(x, np.maximum(seen, 0.0))
+        layers = [clipped_thick(v, 1.0, shared) for v in seen]
+        layers = [replace(m, value=max(m.value, 0.0)) for m in layers]
+        assert rate is not None
+        interval = with_errors(rate, layers).interval
+        assert interval is not None
+        covered.append(interval.low <= 0.2 <= interval.high)
+    assert 0.93 <= np.mean(covered) <= 0.99  # the larger of scatter and errors counts
 
 
 def test_the_larger_of_scatter_and_errors_counts() -> None:
@@ -157,5 +204,7 @@ def test_each_half_cycle_has_its_own_rates() -> None:
     assert not thickness_rates(found, stretches, without=["dendrite"], provenance=MADE)
     growth = rates["thickness_growth", "series/dendrite, discharge"]
     assert growth.value is not None and growth.value < 0 and growth.unit == "1/pulse"
-    assert ("thickness_growth", "series/dendrite, charge") not in rates  # begins at 0
+    begins = rates["thickness_growth", "series/dendrite, charge"]
+    assert begins.value == pytest.approx(0.968, abs=1e-3)
+    assert begins.method == "least-squares exponential through 3 scans, 1 of them without it"
     assert growth.method == "least-squares exponential through 3 scans"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from tomolith.core import Interval, Measurement, Provenance
 from tomolith.measure.electrochemistry.cell import CycledCell
 from tomolith.measure.electrochemistry.faraday import (
+    CYCLER_FRAC,
+    CYCLER_WORDS,
     SeenVolume,
     capacity_ratios,
     expected_lithium,
@@ -21,7 +23,6 @@ from tomolith.measure.quantities.frame import PLATING, STRIPPING
 CELL, CELL_STRIPPING = "cell", "cell, stripping side"
 _SIGNS = {PLATING: 1, STRIPPING: -1}  # of the Li that charging brings to a side
 _PARTS = {PLATING: CELL, STRIPPING: CELL_STRIPPING}
-_CYCLER_FRAC = 0.01  # of the charge that flowed, either way: the cycler's own error, at most
 _NO_CHARGE_FRAC = 1e-6  # of the charge that flowed: less on balance is none
 
 
@@ -186,9 +187,8 @@ def _balance(
         for side in (PLATING, STRIPPING)
         if ("travelling_li", f"{scan.name}/{side}") in value
     }
-    expected, half = found.analysed_volume_um3, _CYCLER_FRAC * flowed.analysed_volume_um3
-    words = f"{100 * _CYCLER_FRAC:g} % of the charge that flowed, either way"
-    interval = Interval(expected - half, expected + half, words) if half else None
+    expected, half = found.analysed_volume_um3, CYCLER_FRAC * flowed.analysed_volume_um3
+    interval = Interval(expected - half, expected + half, CYCLER_WORDS) if half else None
     return ScanBalance(scan, found.analysed_charge_mah, expected, travelling, interval)
 
 

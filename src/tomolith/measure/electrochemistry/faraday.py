@@ -22,8 +22,12 @@ from tomolith.core import (
 )
 from tomolith.errors import InputError
 from tomolith.measure.electrochemistry.pulses import Pulse
-from tomolith.measure.intervals.propagate import difference, scaled
+from tomolith.measure.intervals.propagate import difference, quotient, scaled
 
+CYCLER_FRAC = 0.01
+"""The cycler's own error at most, as a share of the charge that flowed, either way."""
+
+CYCLER_WORDS = f"{100 * CYCLER_FRAC:g} % of the charge that flowed, either way"
 _UM2_PER_CM2 = 1e8
 
 
@@ -194,8 +198,9 @@ def capacity_ratios(
     Notes
     -----
     Errors that both scans share (a bias of the boundary) cancel in the difference as far as they
-    are alike; the others are independent, and their half widths add in quadrature. The charge
-    carries the cycler's error of below 1 %, left out.
+    are alike; the others are independent, and their half widths add in quadrature. So does the
+    cycler's error, :data:`CYCLER_FRAC` of the charge that flowed; where no charge on balance is
+    within it, there is no interval.
 
     Raises
     ------
@@ -212,12 +217,13 @@ def capacity_ratios(
     >>> round(ratio.ratio, 3), round(ratio.missing_frac, 3)
     (0.247, 0.753)
     >>> round(ratio.interval.low, 3), round(ratio.interval.high, 3), ratio.interval.method
-    (0.224, 0.271, 'half-voxel boundary shift')
+    (0.224, 0.271, 'half-voxel boundary shift; 1 % of the charge that flowed, either way')
     """
     found = []
     for first, second in itertools.pairwise(seen):
         between = [p for p in pulses if first.after_pulse < p.number <= second.after_pulse]
         cycler_mah = analysed_frac * sum(p.charge_mah for p in between)
+        doubt_mah = CYCLER_FRAC * analysed_frac * sum(abs(p.charge_mah) for p in between)
         if cycler_mah == 0:
             raise InputError(
                 f"no net charge passed between the states {first.after_pulse} and "
@@ -226,6 +232,7 @@ def capacity_ratios(
                 mend="leave out one of the two scans",
             )
         change = change_interval(first, second)
+        charge = Interval(cycler_mah - doubt_mah, cycler_mah + doubt_mah, CYCLER_WORDS)
         ct_mah = volume_to_charge_mah(second.volume_um3 - first.volume_um3)
         found.append(
             CapacityRatio(
@@ -234,7 +241,7 @@ def capacity_ratios(
                 ct_mah,
                 cycler_mah,
                 ct_mah / cycler_mah,
-                change and scaled(change, volume_to_charge_mah(1.0) / cycler_mah),
+                change and quotient(scaled(change, volume_to_charge_mah(1.0)), charge),
             )
         )
     return tuple(found)

@@ -1,7 +1,10 @@
 """Intervals of sums, differences, multiples and quotients.
 
 An interval need not lie around the number that was counted: one that was corrected lies around the
-corrected number. So middles are added and divided, and half widths are carried along.
+corrected number. So middles are added and divided, and half widths are carried along, both as they
+were before the interval was clipped to what is possible. What is possible of a volume is not what
+is possible of a change: of the ends that are left the middle is biased, and errors that two numbers
+share would not cancel.
 """
 
 from __future__ import annotations
@@ -24,7 +27,11 @@ def scaled(interval: Interval, factor: float) -> Interval:
     """
     low, high = sorted((interval.low * factor, interval.high * factor))
     shared = {cause: tuple(factor * s for s in each) for cause, each in interval.shared.items()}
-    return Interval(low, high, interval.method, shared)
+    free = None
+    if interval.free is not None:
+        middle, arm = factor * interval.centre, abs(factor) * interval.arm
+        free = middle - arm, middle + arm
+    return Interval(low, high, interval.method, shared, free)
 
 
 def shifted(interval: Interval, by: float) -> Interval:
@@ -35,7 +42,8 @@ def shifted(interval: Interval, by: float) -> Interval:
     >>> shifted(Interval(1.0, 3.0, "x"), -2.0)
     Interval(low=-1.0, high=1.0, method='x')
     """
-    return replace(interval, low=interval.low + by, high=interval.high + by)
+    free = interval.free and (interval.free[0] + by, interval.free[1] + by)
+    return replace(interval, low=interval.low + by, high=interval.high + by, free=free)
 
 
 def difference(a: Interval, b: Interval) -> Interval:
@@ -51,6 +59,12 @@ def difference(a: Interval, b: Interval) -> Interval:
     >>> a = Interval(15.0, 25.0, "x", {"border": (4.0,)})
     >>> difference(a, Interval(5.0, 15.0, "x", {"border": (4.0,)})).half_width.__round__(4)
     4.2426
+
+    A volume of 1 ± 4 is shown as 0 to 5; what it shares was worked out for the ± 4:
+
+    >>> small = clipped(Interval(-3.0, 5.0, "x", {"border": (4.0,)}), 0.0)
+    >>> difference(Interval(6.0, 14.0, "x", {"border": (4.0,)}), small)
+    Interval(low=9.0, high=9.0, method='x')
     """
     shared = {
         cause: _less(a.shared.get(cause, ()), b.shared.get(cause, ()))
@@ -59,7 +73,7 @@ def difference(a: Interval, b: Interval) -> Interval:
     half = math.hypot(
         own_half_width(a), own_half_width(b), *(s for each in shared.values() for s in each)
     )
-    middle = _middle(a) - _middle(b)
+    middle = a.centre - b.centre
     return Interval(middle - half, middle + half, _methods((a, b)), shared)
 
 
@@ -68,7 +82,7 @@ def _less(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def own_half_width(interval: Interval) -> float:
-    """Return the half width without what other numbers share.
+    """Return the half width, before it was clipped, without what other numbers share.
 
     Examples
     --------
@@ -76,7 +90,7 @@ def own_half_width(interval: Interval) -> float:
     4.0
     """
     square = sum(s * s for each in interval.shared.values() for s in each)
-    return math.sqrt(max(interval.half_width**2 - square, 0.0))
+    return math.sqrt(max(interval.arm**2 - square, 0.0))
 
 
 def quotient(a: Interval, b: Interval) -> Interval | None:
@@ -100,8 +114,8 @@ def quotient(a: Interval, b: Interval) -> Interval | None:
     """
     if b.low <= 0 <= b.high:
         return None
-    ratio = _middle(a) / _middle(b)
-    half = math.hypot(a.half_width, ratio * b.half_width) / abs(_middle(b))
+    ratio = a.centre / b.centre
+    half = math.hypot(a.arm, ratio * b.arm) / abs(b.centre)
     return Interval(ratio - half, ratio + half, _methods((a, b)))
 
 
@@ -122,28 +136,25 @@ def part_of(a: Interval, b: Interval) -> Interval | None:
     >>> part_of(Interval(9.0, 11.0, "x"), Interval(28.0, 32.0, "x")).half_width.__round__(4)
     0.0225
     """
-    whole = _middle(a) + _middle(b)
-    if whole <= a.half_width + b.half_width:
+    whole = a.centre + b.centre
+    if whole <= a.arm + b.arm:
         return None
-    middle = _middle(a) / whole
-    half = math.hypot(_middle(b) * a.half_width, _middle(a) * b.half_width) / whole**2
+    middle = a.centre / whole
+    half = math.hypot(b.centre * a.arm, a.centre * b.arm) / whole**2
     return clipped(Interval(middle - half, middle + half, _methods((a, b))), 0.0, 1.0)
 
 
 def clipped(interval: Interval, low: float, high: float = math.inf) -> Interval:
-    """Return the interval within what is possible.
+    """Return the interval within what is possible; its centre and arm stay as they are.
 
     Examples
     --------
     >>> clipped(Interval(-2.0, 3.0, "x"), 0.0)
     Interval(low=0.0, high=3.0, method='x')
     """
-    first, last = (min(max(end, low), high) for end in (interval.low, interval.high))
-    return replace(interval, low=first, high=last)
-
-
-def _middle(interval: Interval) -> float:
-    return (interval.low + interval.high) / 2
+    first, last = (float(min(max(end, low), high)) for end in (interval.low, interval.high))
+    free = interval.free or (float(interval.low), float(interval.high))
+    return replace(interval, low=first, high=last, free=free)
 
 
 def _methods(intervals: Iterable[Interval]) -> str:

@@ -1,6 +1,7 @@
 """Charge, lithium and what scans show of it: numbers worked out by hand, and the phantom's."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -70,7 +71,22 @@ def test_the_missing_share_and_its_interval():
     assert (ratio.from_pulse, ratio.to_pulse) == (0, 2)
     assert ratio.missing_frac == pytest.approx(0.75)
     assert ratio.interval is not None
-    assert (ratio.interval.low, ratio.interval.high) == pytest.approx((0.225, 0.275))
+    arm = math.hypot(0.025, 0.01 * 0.25)  # of the volumes, of the charge
+    assert (ratio.interval.low, ratio.interval.high) == pytest.approx((0.25 - arm, 0.25 + arm))
+    assert ratio.interval.method == "x; 1 % of the charge that flowed, either way"
+
+
+def test_charge_that_nearly_cancels_gives_a_ratio_without_an_interval():
+    there, back = PULSES[0], replace(PULSES[2], number=2, charge_mah=-0.9 * PULSES[0].charge_mah)
+    full = expected_lithium(PULSES[0].charge_mah, electrode_area_cm2=0.5).volume_um3
+    seen = [SeenVolume(0, 0.0, Interval(0.0, 0.0, "x"))]
+    seen.append(SeenVolume(2, 0.1 * full, Interval(0.1 * full, 0.1 * full, "x")))
+    (wide,) = capacity_ratios([there, back], seen, analysed_frac=1.0)
+    assert wide.interval is not None  # 1 % of 1.9 pulses, of a tenth of one
+    assert wide.interval.half_width == pytest.approx(0.19)
+    nearly = replace(back, charge_mah=-0.985 * PULSES[0].charge_mah)
+    (open_ratio,) = capacity_ratios([there, nearly], seen, analysed_frac=1.0)
+    assert open_ratio.ratio == pytest.approx(0.1 / 0.015) and open_ratio.interval is None
 
 
 def test_on_discharge_the_ends_of_the_interval_stay_in_order():
@@ -80,7 +96,8 @@ def test_on_discharge_the_ends_of_the_interval_stay_in_order():
     (ratio,) = capacity_ratios(PULSES, seen, analysed_frac=1.0)
     assert ratio.ratio == pytest.approx(0.5)
     assert ratio.interval is not None
-    arm = math.hypot(0.065, 0.065)  # half widths; both lie alike around the value
+    # half widths of volumes, which lie alike around the value, and of the charge
+    arm = math.hypot(0.065, 0.065, 0.01 * 0.5)
     assert (ratio.interval.low, ratio.interval.high) == pytest.approx((0.5 - arm, 0.5 + arm))
 
 
