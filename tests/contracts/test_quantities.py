@@ -75,6 +75,14 @@ def test_any_number_of_workers_gives_the_same(
     assert found.quantities[0].finish(GRID) == whole.finish(GRID)
 
 
+def test_names_its_maps_before_it_draws_them(kind: type[Quantity], frame: Frame) -> None:
+    quantity = kind(SCHEMA, frame)
+    quantity.update(region(quantity, GRID.box))
+    drawn = quantity.maps(GRID)
+    assert tuple(one.name for one in drawn) == kind.map_names
+    assert {one.values.shape for one in drawn} <= {frame.plan_shape(GRID.shape_zyx)}
+
+
 def test_names_each_of_its_parts_once(kind: type[Quantity], frame: Frame) -> None:
     quantity = kind(SCHEMA, frame)
     quantity.update(region(quantity, GRID.box))

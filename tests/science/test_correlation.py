@@ -65,6 +65,36 @@ def test_maps_without_structure_or_of_other_columns() -> None:
     assert found.interval is None
     with pytest.raises(MismatchError, match="the same columns"):
         correlate(SpatialMap(noise), SpatialMap(noise[:4]))
+    with pytest.raises(MismatchError, match="64 and 32 columns count"):
+        correlate(SpatialMap(noise), SpatialMap(noise, known=np.arange(64).reshape(8, 8) < 32))
+
+
+def disc(shape: tuple[int, int]) -> np.ndarray:
+    u, v = ((np.arange(n) - (n - 1) / 2) / (n / 2) for n in shape)
+    return u[:, None] ** 2 + v[None, :] ** 2 < 1
+
+
+def test_unrelated_patches_of_a_round_sample_are_rejected_in_one_of_twenty_cases() -> None:
+    rng, n, known = np.random.default_rng(4), 400, disc((48, 64))
+    rejected, p_shift = 0, []
+    for _ in range(n):
+        a, b = patches(rng, (48, 64), 2.0), patches(rng, (48, 64), 2.0)
+        found = correlate(SpatialMap(a, known=known), SpatialMap(b, known=known))
+        assert found.r == pytest.approx(stats.pearsonr(a[known], b[known])[0], abs=1e-5)
+        rejected += found.p < 0.05
+        p_shift.append(overlap(a > 0.15, b > 0.15, known).p)
+    assert 0.025 < rejected / n < 0.08
+    assert 0.02 < np.mean(np.array(p_shift) < 0.05) < 0.10
+
+
+def test_what_lies_around_the_sample_changes_nothing() -> None:
+    rng, known = np.random.default_rng(6), np.zeros((40, 50), np.bool_)
+    known[4:30, 7:41] = True
+    a, b = patches(rng, (40, 50), 2.0), patches(rng, (40, 50), 2.0)
+    found = correlate(SpatialMap(a, known=known), SpatialMap(b, known=known))
+    inner = correlate(SpatialMap(a[4:30, 7:41]), SpatialMap(b[4:30, 7:41]))
+    assert found.r == pytest.approx(inner.r, abs=1e-6)
+    assert found.n_effective == pytest.approx(inner.n_effective, rel=0.1)  # other rings' reach
 
 
 def test_shifts_tell_patches_that_stay_from_patches_that_happen_to_meet() -> None:
@@ -90,3 +120,21 @@ def test_overlap_at_a_shift_is_counted_exactly() -> None:
     found = overlap(early, late)
     assert found.n_both == shifts[0]
     assert found.n_shifts_as_good == sum(n >= shifts[0] for n in shifts)
+    assert found.n_shifts == 9 * 14
+
+
+def test_a_shift_is_judged_by_the_sites_that_it_leaves_over_known_columns() -> None:
+    rng, known = np.random.default_rng(2), np.zeros((9, 14), np.bool_)
+    known[1:8, 3:9] = known[0, 5] = True
+    early, late = rng.random((2, 9, 14)) < 0.4
+    first, found = early & known, overlap(early, late, known)
+    kept = []
+    for du, dv in np.ndindex(9, 14):
+        moved, seen = (np.roll(sites, (du, dv), axis=(0, 1)) for sites in (late & known, known))
+        if 2 * (first & seen).sum() >= first.sum():
+            n, chance = (first & seen).sum(), (late & known).sum() / known.sum()
+            kept.append(((first & moved).sum() - n * chance) / np.sqrt(n))
+    assert found.share == (first & late).sum() / first.sum()
+    assert found.share_by_chance == (late & known).sum() / known.sum()
+    assert found.n_shifts == len(kept) < 9 * 14
+    assert found.n_shifts_as_good == sum(beyond >= kept[0] for beyond in kept)

@@ -18,10 +18,11 @@ from tomolith.measure.rows import SERIES
 
 PLATED, REGROWN = ("dendrite", "deposited"), ("redeposited",)
 CLASSES = (*PLATED, "pit", *REGROWN)
+UNKNOWN = 255
 PLACES = ("neither", "only dendrite or deposited", "only redeposited", "both")
 GROWTH_PART = "dendrite or deposited, at its most ~ redeposited, last scan"
 BY_CHANCE = "both, expected by chance"
-_HOW = "plan maps of thickness, Dutilleul's modified t-test"
+_HOW = "plan maps, of classes their thickness; Dutilleul's modified t-test"
 _CONSTANT = "a plan map is the same everywhere"
 _TOO_FEW = "fewer than four columns are independent"
 
@@ -29,13 +30,14 @@ _TOO_FEW = "fewer than four columns are independent"
 def colocalisation(
     maps_by_scan: Mapping[str, PlanMaps],
     *,
-    classes: Sequence[str] = CLASSES,
+    names: Sequence[str] = CLASSES,
     provenance: Provenance,
 ) -> list[Measurement]:
-    """Correlate the thickness maps of any two classes, scan by scan, and old with new growth.
+    """Correlate any two plan maps, scan by scan, and old growth with new.
 
     ``pearson``
-        Pearson's coefficient of two maps, part ``a ~ b``, with its interval.
+        Pearson's coefficient of two maps, part ``a ~ b``, with its interval, over the columns that
+        hold labels and that both maps know.
     ``pearson_p``
         Chance of it if the maps had nothing to do with each other (Dutilleul's test, see
         :func:`~tomolith.measure.correlation.correlate`).
@@ -50,16 +52,17 @@ def colocalisation(
     ----------
     maps_by_scan
         The plan maps of each scan, in the order in which they were taken.
-    classes
-        Whose maps are correlated; those that a schema lacks are left out.
+    names
+        Classes, whose thickness is correlated, and further maps of :attr:`PlanMaps.others`. Classes
+        that a schema lacks are left out.
     provenance
         What is written beside the numbers.
 
     Returns
     -------
     list of Measurement
-        A value is ``None`` where a map is the same everywhere, ``pearson_p`` also where fewer than
-        four columns are independent.
+        A value is ``None`` where a map is the same everywhere or not there, ``pearson_p`` also
+        where fewer than four columns are independent.
 
     Raises
     ------
@@ -85,34 +88,74 @@ def colocalisation(
     check_same_plan(maps_by_scan)
     found: list[Measurement] = []
     for scan, maps in maps_by_scan.items():
-        known = [name for name in classes if name in maps.schema.names]
-        spatial = {name: _spatial(maps, (name,)) for name in known}
-        for a, b in combinations(known, 2):
-            of = correlate(spatial[a], spatial[b])
-            found += _rows(of, f"{scan}/{a} ~ {b}", provenance)
+        drawn = _Drawn(maps)
+        wanted = [n for n in names if n not in CLASSES or n in maps.schema.names]
+        for a, b in combinations(wanted, 2):
+            found += _rows(*drawn.correlation(a, b), f"{scan}/{a} ~ {b}", provenance)
     growth = growth_scans(maps_by_scan)
     if growth is not None:
         half, full = (maps_by_scan[scan] for scan in growth)
-        of = correlate(_spatial(half, PLATED), _spatial(full, REGROWN))
-        found += _rows(of, f"{SERIES}/{GROWTH_PART}", provenance)
+        known = half.is_analysed & full.is_analysed
+        old, new = (
+            SpatialMap(np.sum([m.count(name) for name in kinds], axis=0), _pixel(m), known)
+            for m, kinds in ((half, PLATED), (full, REGROWN))
+        )
+        found += _rows(correlate(old, new), _CONSTANT, f"{SERIES}/{GROWTH_PART}", provenance)
         places = growth_map(maps_by_scan)
         found += places.rows(provenance) if places else []
     return found
 
 
-def _rows(of: Correlation | None, region: str, provenance: Provenance) -> Iterator[Measurement]:
+def _rows(
+    of: Correlation | None, why_not: str, region: str, provenance: Provenance
+) -> Iterator[Measurement]:
     r, p, n = (of.r, of.p, of.n_effective) if of else (None, None, None)
-    interval, how = (of.interval, _HOW) if of else (None, _CONSTANT)
+    interval, how = (of.interval, _HOW) if of else (None, why_not)
     yield Measurement("pearson", r, "1", region, interval, provenance, how)
     why = _TOO_FEW if of and p is None else how
     yield Measurement("pearson_p", p, "1", region, None, provenance, why)
     yield Measurement("pearson_n", n, "1", region, None, provenance, how)
 
 
-def _spatial(maps: PlanMaps, names: Sequence[str]) -> SpatialMap:
-    """Return the joint thickness of classes; in voxels, which changes no coefficient."""
-    counts = sum(maps.count(name) for name in names)
-    return SpatialMap(np.asarray(counts), _pixel(maps))
+class _Drawn:
+    """The plan maps of a scan, and their covariances, each worked out once."""
+
+    def __init__(self, maps: PlanMaps) -> None:
+        self._maps, self._analysed = maps, maps.is_analysed
+        self._others = {other.name: other for other in maps.others}
+        self._spatial: dict[str, SpatialMap] = {}
+
+    def correlation(self, a: str, b: str) -> tuple[Correlation | None, str]:
+        """Return the correlation of two maps, and why there is none."""
+        for name in (a, b):
+            if name not in self._maps.schema.names and name not in self._others:
+                return None, f"there is no plan map '{name}'"
+        first, second = (self._known(name) for name in (a, b))
+        both = first & second
+        pair = [self._of(name, known, both) for name, known in ((a, first), (b, second))]
+        return correlate(*pair), _CONSTANT
+
+    def _known(self, name: str) -> npt.NDArray[np.bool_]:
+        """Tell which columns hold labels and have a number in a map."""
+        other = None if name in self._maps.schema.names else self._others[name]
+        if other is None or other.nothing is not None:
+            return self._analysed
+        return np.asarray(self._analysed & np.isfinite(other.values))
+
+    def _of(
+        self, name: str, known: npt.NDArray[np.bool_], both: npt.NDArray[np.bool_]
+    ) -> SpatialMap:
+        """Return a map over some of the columns that it knows; a class in voxels."""
+        if name in self._spatial and np.array_equal(self._spatial[name].known, both):
+            return self._spatial[name]
+        if name in self._maps.schema.names:
+            values = self._maps.count(name)
+        else:
+            values = np.nan_to_num(self._others[name].values, nan=self._others[name].nothing or 0.0)
+        found = SpatialMap(values, _pixel(self._maps), both)
+        if np.array_equal(known, both):
+            self._spatial[name] = found
+        return found
 
 
 def _pixel(maps: PlanMaps) -> tuple[float, float]:
@@ -130,7 +173,8 @@ class GrowthMap:
     half, full
         Names of the two scans.
     places
-        Shape (n_u, n_v): the index into :data:`PLACES` of each column.
+        Shape (n_u, n_v): the index into :data:`PLACES` of each column; :data:`UNKNOWN` where either
+        scan holds no label.
     """
 
     half: str
@@ -138,20 +182,24 @@ class GrowthMap:
     places: npt.NDArray[np.uint8]
 
     def shares(self) -> tuple[float, ...]:
-        """Return the share of the plan of each of :data:`PLACES`."""
-        counts = np.bincount(self.places.ravel(), minlength=len(PLACES))
-        return tuple(float(n) / self.places.size for n in counts)
+        """Return what share of the columns that both scans know, if any, are :data:`PLACES`."""
+        counts = np.bincount(self.places.ravel(), minlength=len(PLACES))[: len(PLACES)]
+        n_known = int(counts.sum())
+        return tuple(float(n) / n_known for n in counts) if n_known else ()
 
     def as_map(self) -> QuantityMap:
         """Return the map to be written beside those of the quantities."""
-        return QuantityMap("growth_places", "1", self.places.astype(np.float32))
+        values = np.where(self.places == UNKNOWN, np.float32(np.nan), self.places)
+        return QuantityMap("growth_places", "1", values.astype(np.float32))
 
     def rows(self, provenance: Provenance) -> list[Measurement]:
         """Return ``growth_share`` of each place, and of both were they laid at random."""
-        neither, old, new, both = self.shares()
-        parts = dict(zip(PLACES, (neither, old, new, both), strict=True))
         how = f"plated Li in '{self.half}' against redeposited Li in '{self.full}'"
-        parts[BY_CHANCE] = (old + both) * (new + both)
+        parts: dict[str, float | None] = dict.fromkeys((*PLACES, BY_CHANCE))
+        if shares := self.shares():
+            _, old, new, both = shares
+            parts |= zip(PLACES, shares, strict=True)
+            parts[BY_CHANCE] = (old + both) * (new + both)
         return [
             Measurement("growth_share", share, "1", f"{SERIES}/{part}", None, provenance, how)
             for part, share in parts.items()
@@ -221,7 +269,9 @@ def growth_map(maps_by_scan: Mapping[str, PlanMaps]) -> GrowthMap | None:
     half, full = (maps_by_scan[scan] for scan in scans)
     old = np.any([half.count(name) > 0 for name in PLATED], axis=0)
     new = np.any([full.count(name) > 0 for name in REGROWN], axis=0)
-    return GrowthMap(*scans, old.astype(np.uint8) + 2 * new.astype(np.uint8))
+    places = old.astype(np.uint8) + 2 * new.astype(np.uint8)
+    places[~(half.is_analysed & full.is_analysed)] = UNKNOWN
+    return GrowthMap(*scans, places)
 
 
 def check_same_plan(maps_by_scan: Mapping[str, PlanMaps]) -> None:

@@ -57,29 +57,44 @@ class SpatialMap:
         Shape (n_u, n_v).
     pixel_um
         Pixel size along u and v; only the ratio matters.
+    known
+        Which columns count, shape (n_u, n_v); ``None``: all.
     """
 
-    def __init__(self, values: Map, pixel_um: tuple[float, float] = (1.0, 1.0)) -> None:
+    def __init__(
+        self,
+        values: Map,
+        pixel_um: tuple[float, float] = (1.0, 1.0),
+        known: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
         self.pixel_um = pixel_um
         self.shape = (int(values.shape[0]), int(values.shape[1]))
-        flat = values.astype(np.float32)
-        self.rest = flat - flat.mean(dtype=np.float64).astype(np.float32)
-        self.variance = float(np.mean(self.rest**2, dtype=np.float64))
+        self.known = np.ones(self.shape, np.bool_) if known is None else known
+        self.n = int(np.count_nonzero(self.known))
+        flat, n = values.astype(np.float32), max(self.n, 1)
+        middle = np.float32(np.sum(flat, dtype=np.float64, where=self.known) / n)
+        self.rest = np.where(self.known, flat - middle, np.float32(0))
+        self.variance = float(np.sum(self.rest**2, dtype=np.float64)) / n
         self._lags = _Lags(self.shape, pixel_um)
-        padded = self._lags.padded
-        spectrum = fft.rfft2(self.rest, padded)
-        sums, self.n_pairs = self._lags.sums(fft.irfft2(spectrum * spectrum.conj(), padded))
+        pairs = None if self.n == self.known.size else self._products(self.known)
+        sums, self.n_pairs = self._lags.sums(self._products(self.rest), pairs)
         self.covariance = sums / np.maximum(self.n_pairs, 1)
         self.covariance[-1] = 0.0  # too far apart to say
 
+    def _products(self, values: Map) -> npt.NDArray[np.float32]:
+        """Return, at each lag, the sum of the products of all columns so far apart."""
+        spectrum = fft.rfft2(values.astype(np.float32), self._lags.padded)
+        found: npt.NDArray[np.float32] = fft.irfft2(spectrum * spectrum.conj(), self._lags.padded)
+        return found
+
     @cached_property
     def row_sums(self) -> npt.NDArray[np.float32]:
-        """For each column, the sum of its covariances with all columns."""
+        """For each column that counts, the sum of its covariances with all such; else 0."""
         padded = self._lags.padded
-        ones = fft.rfft2(np.ones(self.shape, np.float32), padded)
+        ones = fft.rfft2(self.known.astype(np.float32), padded)
         whole = fft.irfft2(fft.rfft2(self._lags.kernel(self.covariance)) * ones, padded)
-        found: npt.NDArray[np.float32] = whole[: self.shape[0], : self.shape[1]].astype(np.float32)
-        return found
+        found = whole[: self.shape[0], : self.shape[1]].astype(np.float32)
+        return np.where(self.known, found, np.float32(0))
 
 
 class _Lags:
@@ -108,13 +123,19 @@ class _Lags:
             yield rows, np.minimum(np.rint(length).astype(np.intp), self._last)
 
     def sums(
-        self, products: npt.NDArray[Any]
+        self, products: npt.NDArray[Any], n_pairs_at: npt.NDArray[Any] | None
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return the sum of products over each ring, and how many pairs of columns it holds."""
+        """Return the sum of products over each ring, and how many pairs of columns it holds.
+
+        ``n_pairs_at``: how many there are at each lag; ``None`` where all columns count.
+        """
         total, n_pairs = np.zeros((2, self._last + 1))
         for rows, ring in self._rings():
             flat = ring.ravel()
-            pairs = self._n_pairs[0][rows, None] * self._n_pairs[1]
+            if n_pairs_at is None:
+                pairs = self._n_pairs[0][rows, None] * self._n_pairs[1]
+            else:
+                pairs = np.rint(n_pairs_at[rows])
             total += np.bincount(flat, products[rows].ravel(), self._last + 1)
             n_pairs += np.bincount(flat, pairs.ravel(), self._last + 1)
         return total, n_pairs
@@ -137,7 +158,7 @@ def correlate(a: SpatialMap, b: SpatialMap) -> Correlation | None:
     Raises
     ------
     MismatchError
-        The maps differ in shape or pixel size.
+        The maps differ in shape, pixel size or columns that count.
 
     Notes
     -----
@@ -158,9 +179,16 @@ def correlate(a: SpatialMap, b: SpatialMap) -> Correlation | None:
             expected="two maps of the same columns",
             mend="measure label maps of one registered series",
         )
+    if not np.array_equal(a.known, b.known):
+        raise MismatchError(
+            f"maps in which {a.n} and {b.n} columns count, and not the same ones",
+            expected="two maps of the same columns",
+            mend="let those count that both maps know",
+        )
     if not a.variance or not b.variance:
         return None
-    r = float(np.mean(a.rest * b.rest, dtype=np.float64)) / math.sqrt(a.variance * b.variance)
+    r = float(np.sum(a.rest * b.rest, dtype=np.float64)) / a.n
+    r /= math.sqrt(a.variance * b.variance)
     r = min(max(r, -1.0), 1.0)
     n = _n_effective(a, b)
     if n < _FEWEST:
@@ -182,7 +210,7 @@ _METHOD = (
 
 def _n_effective(a: SpatialMap, b: SpatialMap) -> float:
     """Return the effective sample size, between 2 and the number of columns."""
-    n = a.shape[0] * a.shape[1]
+    n = a.n
     rows_a, rows_b = a.row_sums, b.row_sums
     sum_a, sum_b = (float(rows.sum(dtype=np.float64)) for rows in (rows_a, rows_b))
     both = float((a.n_pairs * a.covariance * b.covariance).sum())

@@ -23,7 +23,7 @@ class KeptPlans(Mapping[str, PlanMaps]):
     Parameters
     ----------
     folder
-        Gets one file per scan; whoever makes the folder removes it.
+        Gets the files of every scan; whoever makes the folder removes it.
     key
         Which rectangle of the plan is given; ``None`` for the whole.
 
@@ -50,8 +50,14 @@ class KeptPlans(Mapping[str, PlanMaps]):
             self.folder.mkdir(parents=True, exist_ok=True)
             # not np.save, which overlooks a full disk
             path.write_bytes(np.ascontiguousarray(plan.counts, np.int32).data)
+            for i, other in enumerate(plan.others):
+                values = np.ascontiguousarray(other.values, np.float32)
+                _beside(path, i).write_bytes(values.data)
         shape = plan.counts.shape
-        self._kept[scan] = path, replace(plan, counts=np.broadcast_to(np.int32(0), shape))
+        none = np.broadcast_to(np.float32(0), shape[1:])
+        others = tuple(replace(other, values=none) for other in plan.others)
+        counts = np.broadcast_to(np.int32(0), shape)
+        self._kept[scan] = path, replace(plan, counts=counts, others=others)
 
     def of(self, scans: Sequence[str]) -> KeptPlans:
         """Return the plans of some scans, in their order; what was not kept is left out."""
@@ -71,9 +77,14 @@ class KeptPlans(Mapping[str, PlanMaps]):
 
     def __getitem__(self, scan: str) -> PlanMaps:
         path, plan = self._kept[scan]
+        shape = plan.counts.shape[1:]
         with disk_errors(path):
             counts = np.fromfile(path, np.int32).reshape(plan.counts.shape)
-        whole = replace(plan, counts=counts)
+            others = tuple(
+                replace(other, values=np.fromfile(_beside(path, i), np.float32).reshape(shape))
+                for i, other in enumerate(plan.others)
+            )
+        whole = replace(plan, counts=counts, others=others)
         return whole if self.key is None else whole.cut(self.key)
 
     def __iter__(self) -> Iterator[str]:
@@ -81,3 +92,8 @@ class KeptPlans(Mapping[str, PlanMaps]):
 
     def __len__(self) -> int:
         return len(self._kept)
+
+
+def _beside(path: Path, i: int) -> Path:
+    """Return where the further map ``i`` of a scan is kept."""
+    return path.with_name(f"{path.stem}-{i}.float32")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +24,10 @@ class Overlap:
     Parameters
     ----------
     n_early, n_late, n_both, n_all
-        Columns occupied early, late, at both times, and columns of the plan.
-    n_shifts_as_good
-        Of all shifts of one map against the other, around the edges, those that overlap at least as
-        much; the true place, no shift, is one of them.
+        Columns occupied early, late, at both times, and columns that are known.
+    n_shifts_as_good, n_shifts
+        Of the shifts of one map against the other, around the edges, those that overlap at least as
+        much, and all that were looked at; the true place, no shift, is one of them.
     """
 
     n_early: int
@@ -36,6 +35,7 @@ class Overlap:
     n_both: int
     n_all: int
     n_shifts_as_good: int
+    n_shifts: int
 
     @property
     def jaccard(self) -> float | None:
@@ -55,21 +55,30 @@ class Overlap:
         return self.n_both / self.n_early if self.n_early else None
 
     @property
-    def share_by_chance(self) -> float:
+    def share_by_chance(self) -> float | None:
         """What :attr:`share` would be if late sites were laid at random: the late coverage."""
-        return self.n_late / self.n_all
+        return self.n_late / self.n_all if self.n_all else None
 
     @property
-    def p(self) -> float:
-        """Share of all shifts that overlap at least as much."""
-        return self.n_shifts_as_good / self.n_all
+    def p(self) -> float | None:
+        """Share of the shifts that overlap at least as much."""
+        return self.n_shifts_as_good / self.n_shifts if self.n_shifts else None
 
 
-def overlap(early: npt.NDArray[Any], late: npt.NDArray[Any]) -> Overlap:
+def overlap(early: Sites, late: Sites, known: Sites | None = None) -> Overlap:
     """Compare two maps of sites of the same shape; all shifts at once, by FFT.
 
     Shifting one map keeps the pattern of both, so the chance so found respects that sites come in
-    patches.
+    patches. Where only some columns are known, a shift leaves ``n`` early sites over known ones.
+    What it overlaps beyond the late coverage of these is then divided by √n, for by chance that
+    grows as √n, and shifts that leave fewer than half of the sites are not looked at.
+
+    Parameters
+    ----------
+    early, late
+        Which columns are occupied, shape (n_u, n_v).
+    known
+        Which columns count; ``None``: all.
 
     Examples
     --------
@@ -78,13 +87,26 @@ def overlap(early: npt.NDArray[Any], late: npt.NDArray[Any]) -> Overlap:
     >>> found.jaccard, found.share, found.share_by_chance, found.p
     (0.3333333333333333, 0.5, 0.25, 0.375)
     """
-    early, late = early.astype(np.bool_), late.astype(np.bool_)
-    n_both = int(np.count_nonzero(early & late))
-    a, b = (fft.rfft2(sites.astype(np.float64)) for sites in (early, late))
-    products = fft.irfft2(a * b.conj(), early.shape)
-    as_good = int(np.count_nonzero(np.rint(products) >= n_both))
-    n = [int(np.count_nonzero(sites)) for sites in (early, late)]
-    return Overlap(n[0], n[1], n_both, early.size, as_good)
+    here = np.ones(early.shape, np.bool_) if known is None else known
+    early, late = early & here, late & here
+    n_early, n_late, n_both, n_all = (
+        int(np.count_nonzero(sites)) for sites in (early, late, early & late, here)
+    )
+    both = _at_all_shifts(early, late)
+    seen = np.full_like(both, n_early) if n_all == here.size else _at_all_shifts(early, here)
+    looked_at = 2 * seen >= n_early if n_all else np.zeros_like(here)
+    beyond = both - seen * (n_late / max(n_all, 1))
+    beyond /= np.sqrt(np.maximum(seen, 1))
+    as_good = looked_at & (beyond >= beyond[0, 0])
+    n_as_good, n_shifts = int(np.count_nonzero(as_good)), int(np.count_nonzero(looked_at))
+    return Overlap(n_early, n_late, n_both, n_all, n_as_good, n_shifts)
+
+
+def _at_all_shifts(a: Sites, b: Sites) -> npt.NDArray[np.int64]:
+    """Return how many columns both have, ``b`` shifted against ``a`` around the edges."""
+    first, second = (fft.rfft2(sites.astype(np.float64)) for sites in (a, b))
+    found: npt.NDArray[np.int64] = np.rint(fft.irfft2(first * second.conj(), a.shape)).astype(int)
+    return found
 
 
 def persistence(
@@ -104,7 +126,10 @@ def persistence(
     ``persistence_share_by_chance``
         The same, were this scan's columns laid at random: their share of the plan.
     ``persistence_p``
-        Share of all shifts of one map against the other that overlap at least as much.
+        Share of the shifts of one map against the other that overlap at least as much (see
+        :func:`overlap`).
+
+    Only columns count that hold labels in both scans.
 
     Parameters
     ----------
@@ -128,7 +153,8 @@ def persistence(
     Notes
     -----
     Source: indices of Jaccard (1912) and Dice (1945); shifts around the edges as in the test of
-    Lotwick and Silverman, J. R. Stat. Soc. B 44, 406 (1982).
+    Lotwick and Silverman, J. R. Stat. Soc. B 44, 406 (1982), with the correction by variance of
+    Mrkvička et al., Spat. Stat. 42, 100430 (2021) where not all columns are known.
 
     Examples
     --------
@@ -151,15 +177,16 @@ def persistence(
 def _of_class(
     name: str, maps_by_scan: Mapping[str, PlanMaps], provenance: Provenance
 ) -> Iterator[Measurement]:
-    first: tuple[str, Sites] | None = None
+    first: tuple[str, Sites, Sites] | None = None
     for scan, maps in maps_by_scan.items():
         if name not in maps.schema.names:
             return
         sites = maps.count(name) > 0
         if first is not None:
-            found, region = overlap(first[1], sites), f"{scan}/{name} since {first[0]}"
+            found = overlap(first[1], sites, first[2] & maps.is_analysed)
+            region = f"{scan}/{name} since {first[0]}"
             for what in ("jaccard", "dice", "share", "share_by_chance", "p"):
                 value = getattr(found, what)
                 yield Measurement(f"persistence_{what}", value, "1", region, None, provenance, _HOW)
         elif sites.any():
-            first = scan, sites
+            first = scan, sites, maps.is_analysed

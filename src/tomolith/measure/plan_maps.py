@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.core import ClassSchema, Grid, LabelMap
-from tomolith.measure.quantities.base import Region
+from tomolith.measure.quantities.base import QuantityMap, Region
 from tomolith.measure.quantities.columns import assemble, class_columns
 from tomolith.measure.quantities.frame import Frame, PlanKey
 
@@ -27,12 +27,15 @@ class PlanMaps:
         Of the label map.
     counts
         Shape (n_classes, n_u, n_v), in the order of the schema; u and v are the axes of the plan.
+    others
+        Further maps over the same plan, such as the depth of voids.
     """
 
     schema: ClassSchema
     grid: Grid
     frame: Frame
     counts: npt.NDArray[np.int32]
+    others: tuple[QuantityMap, ...] = ()
 
     def count(self, class_name: str) -> npt.NDArray[np.int32]:
         """Return the voxels of a class per column; ``InputError`` where there is no such class."""
@@ -91,13 +94,15 @@ class PlanMaps:
         (2, 9, 4)
         """
         u, v = self.frame.plan_axes
+        here = np.s_[key[0] : key[1], key[2] : key[3]]
         shape = list(self.grid.shape_zyx)
         shape[u], shape[v] = key[1] - key[0], key[3] - key[2]
         return PlanMaps(
             self.schema,
             replace(self.grid, shape_zyx=(shape[0], shape[1], shape[2])),
             replace(self.frame, plane_vox=None),
-            self.counts[:, key[0] : key[1], key[2] : key[3]],
+            self.counts[(slice(None), *here)],
+            tuple(replace(other, values=other.values[here]) for other in self.others),
         )
 
     @property

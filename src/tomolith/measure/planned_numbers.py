@@ -76,7 +76,7 @@ def planned_numbers(
     RecipeError
         An option of a quantity is unknown or refused.
     InputError
-        ``settings.correlate`` names a class that the schema lacks.
+        ``settings.correlate`` names what is no map of such labels.
 
     Examples
     --------

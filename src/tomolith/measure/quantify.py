@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -49,8 +49,9 @@ class MeasureSettings(Settings):
     )
     correlate: tuple[str, ...] = Field(
         (),
-        description="Further classes, such as `electrode`, whose plan maps are compared with each "
-        "other and with those of dendrite, deposited, pit and redeposited (`pearson`).",
+        description="Further plan maps that are compared with each other and with those of "
+        "dendrite, deposited, pit and redeposited (`pearson`): of a class, such as `electrode`, or "
+        "of a quantity, such as `void_depth`.",
     )
     uncertainty: UncertaintySettings = Field(
         UncertaintySettings(), description="Where the 95 % intervals come from."
@@ -88,9 +89,8 @@ class MeasureSettings(Settings):
         ------
         InputError
             A quantity was asked for by name that needs a class which the schema lacks, or
-            ``correlate`` names such a class.
+            ``correlate`` names what is no map of such labels.
         """
-        self.correlated(schema)
         lacking = {c.name: _lacking(c.name, schema) for c in self.chosen()}
         for name in [c.name for c in self.named]:
             if classes := lacking[name]:
@@ -100,15 +100,16 @@ class MeasureSettings(Settings):
                     expected=f"a label map with {', '.join(QUANTITIES.load(name).needs)}",
                     mend=f"take '{name}' out of 'quantities', or measure another label map",
                 )
+        self.correlated(schema)
         return tuple(c for c in self.chosen() if not lacking[c.name])
 
     def correlated(self, schema: ClassSchema) -> tuple[str, ...]:
-        """Return the classes whose plan maps are compared with each other.
+        """Return the classes and the maps of quantities that are compared with each other.
 
         Raises
         ------
         InputError
-            ``correlate`` names a class that the schema lacks.
+            ``correlate`` names what is neither, or the map of a quantity that is not measured.
 
         Examples
         --------
@@ -116,15 +117,24 @@ class MeasureSettings(Settings):
         >>> MeasureSettings(correlate=["electrode"]).correlated(PRESETS["li-operando"])
         ('dendrite', 'deposited', 'pit', 'redeposited', 'electrode')
         """
+        owners = {m: q for q in QUANTITIES.names() for m in QUANTITIES.load(q).map_names}
+        chosen = {c.name for c in self.chosen() if not _lacking(c.name, schema)}
         for name in self.correlate:
-            if name not in schema.names:
-                raise InputError(
-                    f"the label map has no class '{name}', which 'measure.correlate' names",
-                    expected=f"some of {', '.join(schema.names)}",
-                    mend=did_you_mean(name, schema.names),
-                )
-        wanted = dict.fromkeys((*CLASSES, *self.correlate))
-        return tuple(name for name in wanted if name in schema.names)
+            if name in schema.names or owners.get(name) in chosen:
+                continue
+            known = (*schema.names, *(m for m, q in owners.items() if q in chosen))
+            what = "there is no class and no plan map"
+            mend = did_you_mean(name, known)
+            if name in owners:
+                what = f"the quantity '{owners[name]}' is not measured, so there is no plan map"
+                mend = f"add '{owners[name]}' to 'measure.quantities', or take '{name}' out"
+            raise InputError(
+                f"{what} '{name}', which 'measure.correlate' names",
+                expected=f"some of {', '.join(known)}",
+                mend=mend,
+            )
+        classes = (name for name in CLASSES if name in schema.names)
+        return tuple(dict.fromkeys((*classes, *self.correlate)))
 
     def identity(self) -> str:
         """Return a hash of what the numbers depend on.
@@ -160,7 +170,8 @@ class ScanNumbers:
     measurements
         The numbers.
     plan
-        Class counts per column; ``None`` where they were not asked for, and of 2-D sections.
+        Class counts per column, with the maps that are to be correlated; ``None`` where they were
+        not asked for, and of 2-D sections.
     maps
         What the quantities give as maps; empty where ``plan`` is ``None``.
     also
@@ -292,7 +303,9 @@ def measure_scan(
         return ScanNumbers(measurements, also=others)
     known = found.quantities[: len(components)] if _why_unphysical(grid) is None else ()
     maps = tuple(drawn for quantity in known for drawn in quantity.maps(grid))
-    return ScanNumbers(measurements, found.counter.finish(grid), maps, others)
+    correlated = tuple(drawn for drawn in maps if drawn.name in settings.correlate)
+    counted = replace(found.counter.finish(grid), others=correlated)
+    return ScanNumbers(measurements, counted, maps, others)
 
 
 def _finish(quantity: Quantity, grid: Grid) -> tuple[ClassValue, ...]:

@@ -71,7 +71,7 @@ def series_numbers(
     cell
         The cycler file, matched to these scans; it needs the plans.
     correlated
-        Classes whose plan maps are compared with each other.
+        Plan maps that are compared with each other: classes, and further maps.
     provenance
         What is written beside the numbers.
 
@@ -111,7 +111,7 @@ def series_numbers(
         )
     growth = None
     if plans:
-        found += colocalisation(plans, classes=correlated, provenance=provenance)
+        found += colocalisation(plans, names=correlated, provenance=provenance)
         found += persistence(plans, provenance=provenance)
         growth = growth_map(plans)
     return SeriesNumbers(tuple(found), numbers, growth)

@@ -163,7 +163,9 @@ def _pearson(files: LithiumFiles) -> Drawn | None:
         _draw_tested(axes, files, line)
         _finish(axes, files, "Pearson's r" if i % n_columns == 0 else "", words=i < n_columns)
         pad = 16 if files.cycler and i < n_columns else 5
-        axes.set_title(line.name.replace(_BETWEEN, " and "), fontsize=9.5, pad=pad)
+        axes.set_title(
+            line.name.replace(_BETWEEN, " and ").replace("_", " "), fontsize=9.5, pad=pad
+        )
         axes.set_ylim(-1.05, 1.05)
         if i < len(lines) - n_columns:
             axes.set_xlabel("")

@@ -61,8 +61,15 @@ def test_further_classes_are_correlated_and_unknown_ones_refused():
     numbers = planned_numbers(MeasureSettings(correlate=["electrode"]), CELL)
     check_rules(["pit_electrode.pearson > 0.5"], numbers)
     assert "no class" not in refuse("pit_electrode.pearson > 0.5", "li-operando")
-    with pytest.raises(InputError, match=r"no class 'elektrode'.*correlate"):
+    numbers = planned_numbers(MeasureSettings(correlate=["void_depth"]), CELL)
+    check_rules(["pit_void_depth.pearson > 0.1"], numbers)
+    with pytest.raises(InputError, match=r"no plan map 'elektrode'.*correlate(.|\n)*electrode"):
         planned_numbers(MeasureSettings(correlate=["elektrode"]), CELL)
+    with pytest.raises(InputError, match=r"no plan map 'void_dept'(.|\n)*mean 'void_depth'"):
+        planned_numbers(MeasureSettings(correlate=["void_dept"]), CELL)
+    few = MeasureSettings(quantities=["volume"], correlate=["gap"])
+    with pytest.raises(InputError, match=r"'gap' is not measured(.|\n)*add 'gap' to"):
+        planned_numbers(few, CELL)
 
 
 def test_later_half_cycles_and_any_first_scan_are_taken():

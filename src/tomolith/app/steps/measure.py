@@ -158,8 +158,8 @@ def _measure_series(
     )
     for scan_id in [s for s in found.plans if s not in series.scans]:
         plans = found.plans.of([scan_id]).analysed()
-        classes = _correlated(section, plans)
-        found.measurements += colocalisation(plans, classes=classes, provenance=made)
+        names = _correlated(section, plans)
+        found.measurements += colocalisation(plans, names=names, provenance=made)
     if not series.scans:
         return None
     plans = found.plans.of(series.scans).analysed()
@@ -183,7 +183,7 @@ def _measure_series(
 
 
 def _correlated(settings: MeasureSettings, plans: Mapping[str, PlanMaps]) -> tuple[str, ...]:
-    """Return the classes whose plan maps are correlated; none where there are no maps."""
+    """Return the plan maps that are correlated; none where there are no maps."""
     return next((settings.correlated(plan.schema) for plan in plans.values()), ())
 
 

@@ -71,11 +71,15 @@ class QuantityMap:
         As of numbers.
     values
         Shape (n_u, n_v), u and v the axes of the plan; NaN where there is nothing.
+    nothing
+        The number that nothing stands for where maps are compared, such as a depth of 0; ``None``
+        where NaN says that nothing is known.
     """
 
     name: str
     unit: str
     values: npt.NDArray[np.float32]
+    nothing: float | None = None
 
 
 class Quantity(ABC):
@@ -109,6 +113,9 @@ class Quantity(ABC):
 
     halo_zyx: ClassVar[tuple[int, int, int]] = (0, 0, 0)
     """Voxels needed around the core on each side."""
+
+    map_names: ClassVar[tuple[str, ...]] = ()
+    """Names of what :meth:`maps` returns, known before anything is measured."""
 
     no_interval: ClassVar[str] = ""
     """Why its numbers have no 95 % interval; empty where a rule gives one."""

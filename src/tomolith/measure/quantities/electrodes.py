@@ -16,11 +16,22 @@ from tomolith.measure.quantities.surfaces import Heights, SurfaceQuantity, Surfa
 _WORST = "half-voxel boundary shift of each column's face, as the plane tilts most"
 
 
+def side_names(name: str) -> tuple[str, ...]:
+    """Return the names of a map of either side.
+
+    Examples
+    --------
+    >>> side_names("position")
+    ('position_stripping_side', 'position_plating_side')
+    """
+    return tuple(f"{name}_{side.replace(' ', '_')}" for side in (STRIPPING, PLATING))
+
+
 def side_maps(name: str, unit: str, by_side: dict[str, Heights]) -> tuple[QuantityMap, ...]:
-    """Return one map per side, called such as ``position_plating_side``."""
+    """Return one map per side, called as :func:`side_names` says."""
     return tuple(
-        QuantityMap(f"{name}_{side.replace(' ', '_')}", unit, by_side[side].astype(np.float32))
-        for side in (STRIPPING, PLATING)
+        QuantityMap(of_side, unit, by_side[side].astype(np.float32))
+        for of_side, side in zip(side_names(name), (STRIPPING, PLATING), strict=True)
     )
 
 
@@ -74,6 +85,7 @@ class Position(_OfElectrodes):
 
     unit = "um"
     formula = "mean height of the last electrode voxel's inner face, per column"
+    map_names = side_names("position")
 
     def of_side(self, surfaces: Surfaces, side: str) -> float | None:
         """Return the mean height."""
@@ -128,6 +140,7 @@ class LocalThickness(_OfElectrodes):
     unit = "um"
     formula = "mean of N per column · voxel size · cos(tilt)"
     source = "geometry"
+    map_names = side_names("local_thickness")
 
     def of_side(self, surfaces: Surfaces, side: str) -> float | None:
         """Return the mean."""
@@ -148,6 +161,7 @@ class Gap(SurfaceQuantity):
 
     unit = "um"
     formula = "mean over the columns of plating face - stripping face; times cos(tilt)"
+    map_names = ("gap",)
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -189,6 +189,7 @@ class VoidDepth(_Voids):
     unit = "um"
     formula = "pit voxels below redeposited Li · voxel size, mean of the columns that have any"
     is_physical = True
+    map_names = ("void_depth",)
 
     def depth_map_um(self, grid: Grid) -> npt.NDArray[np.float64]:
         """Return the depth of the void below redeposited Li, over the plan."""
@@ -199,7 +200,7 @@ class VoidDepth(_Voids):
         """Return the depth where there is a void."""
         depth = self.depth_map_um(grid).astype(np.float32)
         depth[depth == 0] = np.nan
-        return (QuantityMap("void_depth", self.unit, depth),)
+        return (QuantityMap("void_depth", self.unit, depth, nothing=0.0),)
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the mean; ``None`` where there is no void."""
