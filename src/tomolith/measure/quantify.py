@@ -17,6 +17,7 @@ from tomolith.measure.one_pass import Tally, choose_block, tally
 from tomolith.measure.plan_maps import PlanCounter, PlanMaps
 from tomolith.measure.quantities import QUANTITIES, Frame, Quantity, find_frame
 from tomolith.measure.quantities.base import ClassValue, QuantityMap
+from tomolith.measure.quantities.one_electrode import with_one_electrode
 
 ALL = "all"
 _HOW = {"workers"}  # of the settings, what changes no number
@@ -243,8 +244,10 @@ def measure_scan(
 ) -> ScanNumbers:
     """Draw numbers and plan maps from a label map in one pass: each voxel is read once.
 
-    Apart from that, a few cuts are read first, to find the plane between the electrodes. Blocks are
-    counted by ``settings.workers`` threads; no digit depends on how many.
+    An electrode of each side is measured as one ``electrode``, see
+    :mod:`~tomolith.measure.quantities.one_electrode`. A few cuts are read first, to find the plane
+    between the electrodes. Blocks are counted by ``settings.workers`` threads; no digit depends on
+    how many.
 
     Parameters
     ----------
@@ -271,7 +274,7 @@ def measure_scan(
     >>> len(found.measurements), found.plan.thickness_um("lithium").max()
     (2, np.float64(3.0))
     """
-    grid = labelmap.grid
+    grid, labelmap = labelmap.grid, with_one_electrode(labelmap)
     components, frame = settings.allowed(labelmap.schema), settings.frame(labelmap)
     unasked = [Component(name=n) for n in also if n not in {c.name for c in components}]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tomolith.core import ClassSchema, LabelClass
 from tomolith.errors import TomolithError
+from tomolith.measure.quantities.one_electrode import one_electrode
 from tomolith.report.lithium_curves import draw_curves
 from tomolith.report.lithium_cycler import draw_cycler
 from tomolith.report.lithium_files import LithiumFiles, read_lithium
@@ -54,14 +55,14 @@ def _named_series(files: StudyFiles) -> tuple[str, ...]:
 
 
 def classes_of(files: StudyFiles) -> tuple[LabelClass, ...]:
-    """Return the classes of the label map that was measured, else those of the recipe."""
+    """Return the classes that were measured: of the label map, else of the recipe."""
     names = {row.labels for row in files.quantities}
     try:
         for scan in files.scans:
             for name in sorted(names & set(scan.label_names())):
-                return scan.labels(name).schema.classes
+                return one_electrode(scan.labels(name).schema).classes
         if "classes" in files.recipe:
-            return ClassSchema.from_recipe(files.recipe["classes"]).classes
+            return one_electrode(ClassSchema.from_recipe(files.recipe["classes"])).classes
     except TomolithError:  # the page names damaged scans elsewhere
         pass
     return ()

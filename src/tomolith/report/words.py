@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from tomolith.core import Grid
+from tomolith.measure.quantities.one_electrode import one_electrode
 from tomolith.report.compared import Comparison
 from tomolith.report.study_files import SliceRange, StudyFiles
 from tomolith.store.scan import Scan
@@ -263,12 +264,12 @@ def _found_classes(files: StudyFiles) -> tuple[str, ...]:
 
 
 def class_colours(files: StudyFiles) -> dict[str, str]:
-    """Return the colour of each class, from the schemas of the label maps."""
+    """Return the colour of each class, from the schemas of the label maps and as measured."""
+    schemas = [s.labels(name).schema for s in files.scans for name in s.label_names()]
     return {
         c.name: c.colour
-        for scan in files.scans
-        for name in scan.label_names()
-        for c in scan.labels(name).schema.classes
+        for schema in schemas
+        for c in (*one_electrode(schema).classes, *schema.classes)
     }
 
 

@@ -18,6 +18,7 @@ from tomolith.measure.intervals.tips import find_tips
 from tomolith.measure.quantify import MeasureSettings, measure
 from tomolith.measure.quantities.dead_li import MIN_VOXELS
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
+from tomolith.measure.quantities.one_electrode import one_electrode
 from tomolith.measure.quantities.sides import electrode_part
 from tomolith.store.scan import Scan
 
@@ -80,7 +81,7 @@ def attach_intervals(
         for m in numbers
         if m.value is not None
     }
-    names = scan.labels(labels_name).schema.names
+    names = one_electrode(scan.labels(labels_name).schema).names
     strata = Strata(
         names, np.array([values["voxel_count", n] for n in names]), _plating_frac(values)
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from tomolith.core import ClassSchema
 from tomolith.errors import MismatchError, ReadError
 from tomolith.measure.held_out import HeldOut
 from tomolith.measure.intervals.boundary import Boundary
@@ -15,10 +17,11 @@ from tomolith.measure.intervals.combine import Source
 from tomolith.measure.intervals.confusion import Confusion
 from tomolith.measure.intervals.ensemble import Ensemble
 from tomolith.measure.intervals.held_out_units import Floats, units_for
-from tomolith.measure.intervals.probabilities import Probabilities, expected_voxels
+from tomolith.measure.intervals.probabilities import FULL, Probabilities, expected_voxels
 from tomolith.measure.intervals.settings import UncertaintySettings
 from tomolith.measure.quantify import MeasureSettings, measure
 from tomolith.measure.quantities.boundary import between
+from tomolith.measure.quantities.one_electrode import members_of, one_electrode
 from tomolith.measure.reliability import ClassShares
 from tomolith.store.scan import Scan
 
@@ -52,15 +55,15 @@ def find_sources(
     MismatchError
         The classes of the held-out slices or of an ensemble's label map are others.
     """
-    names, counted = strata.classes, strata.counted
+    names, counted, schema = strata.classes, strata.counted, scan.labels(labels_name).schema
     draws = {"n_draws": settings.n_draws, "seed": settings.seed}
     found: list[Source] = []
     units = None
     if held_out is not None and held_out.slices:
-        units = units_for(_in_order(held_out, names), scan.id)
+        units = units_for(_as_measured(held_out, schema), scan.id)
     if units is not None and "confusion" in settings.sources:
         found.append(Confusion(counted, units, **draws))
-    shares = _shares(scan, labels_name) if "probabilities" in settings.sources else None
+    shares = _shares(scan, labels_name, schema) if "probabilities" in settings.sources else None
     if shares is not None:
         found.append(Probabilities(expected_voxels(shares, scan.grid), units, **draws))
     if len(settings.ensemble) > 1 and "ensemble" in settings.sources:
@@ -71,11 +74,33 @@ def find_sources(
     return found
 
 
-def _shares(scan: Scan, labels_name: str) -> ClassShares | None:
+def _shares(scan: Scan, labels_name: str, schema: ClassSchema) -> ClassShares | None:
     try:
-        return scan.extra(f"probabilities/{labels_name}")
+        found = scan.extra(f"probabilities/{labels_name}")
     except ReadError:
         return None
+    return found if one_electrode(schema) == schema else _Summed(found, members_of(schema))
+
+
+@dataclass(frozen=True, slots=True)
+class _Summed:
+    """Shows the probabilities of the classes that are measured: sums of those of their members."""
+
+    shares: ClassShares
+    members: tuple[tuple[int, ...], ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return len(self.members), *self.shares.shape[1:]
+
+    def __getitem__(self, index: tuple[slice, slice, slice, slice], /) -> Any:
+        classes, *box = index
+        found = [
+            sum(np.asarray(self.shares[(slice(i, i + 1), *box)], np.uint16) for i in of)
+            for of in self.members[classes]
+        ]
+        # each member was rounded by itself
+        return np.minimum(np.concatenate(found), FULL).astype(np.uint8)
 
 
 def _counts(scan: Scan, members: Sequence[str], names: Sequence[str]) -> Floats:
@@ -84,7 +109,9 @@ def _counts(scan: Scan, members: Sequence[str], names: Sequence[str]) -> Floats:
     counts = []
     for member in members:
         labels = scan.labels(member)
-        _check_classes(labels.schema.names, names, f"label map '{member}' of scan '{scan.id}'")
+        _check_classes(
+            one_electrode(labels.schema).names, names, f"label map '{member}' of scan '{scan.id}'"
+        )
         n = {m.region.rpartition("/")[2]: m.value for m in measure(labels, chosen)}
         counts.append([n[name] for name in names])
     return np.array(counts, np.float64)
@@ -105,22 +132,26 @@ def _half_faces(
     return found
 
 
-def _in_order(held_out: HeldOut, names: Sequence[str]) -> HeldOut:
-    """Return the counts with the classes in the order of ``names``."""
-    _check_classes(held_out.classes, names, "held-out slices")
-    order = [held_out.classes.index(n) for n in names]
-    if order == list(range(len(names))):
-        return held_out
+def _as_measured(held_out: HeldOut, schema: ClassSchema) -> HeldOut:
+    """Return the counts of the classes that are measured, in their order.
+
+    The doubt of a sum is taken to be the sum of the doubts: as if no pixel could be of either
+    electrode, which lie apart.
+    """
+    _check_classes(held_out.classes, schema.names, "held-out slices")
+    join = np.zeros((len(one_electrode(schema)), len(schema)), np.int64)
+    for row, of in zip(join, members_of(schema), strict=True):
+        row[[held_out.classes.index(schema.names[i]) for i in of]] = 1
     slices = tuple(
         replace(
             s,
-            counts=tuple(tuple(s.counts[i][j] for j in order) for i in order),
-            expected=tuple(s.expected[i] for i in order if s.expected),
-            doubt=tuple(s.doubt[i] for i in order if s.doubt),
+            counts=tuple(map(tuple, (join @ np.array(s.counts) @ join.T).tolist())),
+            expected=tuple((join @ s.expected).tolist()) if s.expected else (),
+            doubt=tuple((join @ s.doubt).tolist()) if s.doubt else (),
         )
         for s in held_out.slices
     )
-    return replace(held_out, classes=tuple(names), slices=slices)
+    return replace(held_out, classes=one_electrode(schema).names, slices=slices)
 
 
 def _check_classes(found: Sequence[str], names: Sequence[str], where: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tomolith.core import Box, Grid, LabelMap
+from tomolith.measure.quantities.one_electrode import ELECTRODE, with_one_electrode
 
 Labels = npt.NDArray[Any]
 Indices = npt.NDArray[np.integer[Any]]
@@ -151,9 +152,10 @@ def find_frame(
     """
     shape = labelmap.grid.shape_zyx
     fallback = Frame.half_depth(shape, axis=axis, plating_high=plating_high)
-    if not plane or "electrode" not in labelmap.schema.names:
+    labelmap = with_one_electrode(labelmap)
+    if not plane or ELECTRODE not in labelmap.schema.names:
         return fallback
-    value, u_axis = labelmap.schema["electrode"].value, fallback.plan_axes[0]
+    value, u_axis = labelmap.schema[ELECTRODE].value, fallback.plan_axes[0]
     n = shape[u_axis]
     indices = sorted({round((i + 0.5) * n / _SAMPLED_SLICES - 0.5) for i in range(_SAMPLED_SLICES)})
     found = [_middles(labelmap, fallback, value, u) for u in indices if 0 <= u < n]

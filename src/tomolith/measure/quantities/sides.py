@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tomolith.core import ClassSchema
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
+from tomolith.measure.quantities.one_electrode import is_electrode
 
 GROWN = {PLATING: ("dendrite", "deposited"), STRIPPING: ("redeposited",)}
 """Li that grew on an electrode, wherever it reaches."""
@@ -26,4 +27,4 @@ def electrode_part(side: str) -> str:
 
 def has_electrodes(schema: ClassSchema) -> bool:
     """Tell whether a schema knows an electrode, so that the cell has sides."""
-    return "electrode" in schema.names
+    return any(map(is_electrode, schema.classes))

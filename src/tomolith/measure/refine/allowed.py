@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from tomolith.core import Box, ClassSchema, Grid
 from tomolith.measure.quantities.frame import STRIPPING
-from tomolith.measure.refine.classes import (
+from tomolith.measure.quantities.one_electrode import (
     ELECTRODES,
     PLATING_ELECTRODE,
     STRIPPING_ELECTRODE,

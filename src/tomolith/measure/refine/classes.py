@@ -12,11 +12,14 @@ from tomolith.core import Box, ClassSchema, LabelMap, Volume
 from tomolith.core.schema import LabelClass
 from tomolith.core.volume import ArrayLike
 from tomolith.errors import InputError
+from tomolith.measure.quantities.one_electrode import (
+    ELECTRODES,
+    PLATING_ELECTRODE,
+    STRIPPING_ELECTRODE,
+)
 
 Bytes = npt.NDArray[np.uint8]
 
-PLATING_ELECTRODE, STRIPPING_ELECTRODE = "plating-electrode", "stripping-electrode"
-ELECTRODES = ("electrode", PLATING_ELECTRODE, STRIPPING_ELECTRODE)
 DEPOSITS = ("deposited", "redeposited")
 _ONE_ELECTRODE = ClassSchema(
     (LabelClass("background", 0, "#666666"), LabelClass("electrode", 1, "#56B4E9"))

@@ -8,12 +8,12 @@ from scipy import ndimage
 
 from tomolith.core import Box, ClassSchema, Grid
 from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame
-from tomolith.measure.refine.classes import (
-    DEPOSITS,
+from tomolith.measure.quantities.one_electrode import (
     ELECTRODES,
     PLATING_ELECTRODE,
     STRIPPING_ELECTRODE,
 )
+from tomolith.measure.refine.classes import DEPOSITS
 from tomolith.measure.refine.faces import Faces, Plan
 
 Bytes = npt.NDArray[np.uint8]

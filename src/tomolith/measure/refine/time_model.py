@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from tomolith.core import ClassSchema
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
-from tomolith.measure.refine.classes import DEPOSITS, ELECTRODES
+from tomolith.measure.quantities.one_electrode import ELECTRODES
+from tomolith.measure.refine.classes import DEPOSITS
 
 Bytes = npt.NDArray[np.uint8]
 Costs = npt.NDArray[np.float64]
