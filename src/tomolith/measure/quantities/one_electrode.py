@@ -22,8 +22,11 @@ ELECTRODES = (ELECTRODE, PLATING_ELECTRODE, STRIPPING_ELECTRODE)
 
 
 def is_electrode(of: LabelClass) -> bool:
-    """Tell whether a class is one of electrode, by its role or by its name."""
-    return of.role == ELECTRODE or of.name in ELECTRODES
+    """Tell whether a class is one of electrode, by its name.
+
+    The role does not tell: the windings of a cylindrical cell are electrodes, and have no sides.
+    """
+    return of.name in ELECTRODES
 
 
 def one_electrode(schema: ClassSchema) -> ClassSchema:
