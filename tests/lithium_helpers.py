@@ -64,6 +64,11 @@ def rows(*, bars: bool = True) -> list[QuantityRow]:
             alone, whole = electrode / area, (electrode + grown[side]) / area
             add(scan, f"electrode, {side} side", "effective_thickness", alone, "um", 12.0)
             add(scan, f"{side} side, all Li", "effective_thickness", whole, "um", 20.0)
+        empty, filled = amounts["pit"], amounts["redeposited"]
+        if empty + filled:
+            add(scan, "pit", "unfilled_pits", empty / (empty + filled), "1", 0.08)
+        if i >= N_PULSES:
+            add(scan, "pit", "pits_left", empty / amount("pit", N_PULSES), "1", 0.05)
         for a, b in (("dendrite", "deposited"), ("dendrite", "pit"), ("pit", "redeposited")):
             r = None if i == 0 else float(np.tanh(0.3 * i - 1))
             add(scan, f"{a} ~ {b}", "pearson", r, "1", 0.2)

@@ -22,7 +22,7 @@ SCHEMA = PRESETS["li-operando"]
 GRID = Grid((16, 40, 24), (2.0, 1.0, 2.0))
 MADE = Provenance("test")
 BY_RULE = (
-    *("swelling", "li_change", "travelling_li", "li_moved", "li_left"),
+    *("swelling", "li_change", "travelling_li", "li_moved", "li_left", "pits_left"),
     *("thickness_rate", "thickness_growth", "pearson"),
 )
 PAGE = Path(__file__).parents[2] / "docs/explanation/error-bars.md"

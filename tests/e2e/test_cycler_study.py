@@ -46,10 +46,12 @@ RECIPE = {
                 "deposited_porosity_frac": 0.3,
                 "redeposited_porosity_frac": 0.4,
             },
+            "volume",
             "effective_thickness",
             "gap",
             "void_depth",
         ],
+        "correlate": ["void_depth"],
         "cycler": {"path": "study/phantom/cell0.mpt", "electrode_area_cm2": 0.5},
     },
 }
@@ -174,6 +176,15 @@ def test_every_number_of_the_table_is_explained(table: pd.DataFrame) -> None:
     units = table.groupby("quantity")["unit"].first()
     for one in SERIES_QUANTITIES:
         assert units[one.name] == one.unit
+
+
+def test_pits_are_held_against_half_cycle_and_voids_against_pits(table: pd.DataFrame) -> None:
+    pits, left = values(table, "volume", "pit"), values(table, "pits_left", "pit")
+    half = "cell0-t12"
+    assert list(left) == [f"cell0-t{n:02d}" for n in SCANS if n >= 12]
+    for scan, share in left.items():
+        assert share == pytest.approx(pits[scan] / pits[half])
+    assert values(table, "pearson", "pit ~ void_depth")[f"cell0-t{SCANS[-1]:02d}"] > 0
 
 
 def test_every_number_of_the_table_was_foreseen(folder: Path) -> None:

@@ -18,6 +18,7 @@ from tomolith.measure.colocalisation import (
 )
 from tomolith.measure.electrochemistry.closure import CELL, CELL_STRIPPING
 from tomolith.measure.left_li import ALL_PLATED, LI_LEFT
+from tomolith.measure.pits_left import PIT, PITS_LEFT
 from tomolith.measure.quantify import MeasureSettings
 from tomolith.measure.quantities import QUANTITIES
 from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame
@@ -198,6 +199,7 @@ def _of_series(
     for name in ("travelling_li", "li_moved", "li_moved_per_pulse"):
         yield name, "li_volume", _SIDES
     yield LI_LEFT, "li_volume", (*PLATED, ALL_PLATED)
+    yield PITS_LEFT, "volume", (PIT,) if PIT in schema.names else ()
     for name in ("thickness_rate", "thickness_growth"):
         yield name, "effective_thickness", stretched
     yield from _of_maps(correlated)

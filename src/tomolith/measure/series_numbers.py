@@ -24,6 +24,7 @@ from tomolith.measure.electrochemistry import (
 from tomolith.measure.intervals.propagate import clipped
 from tomolith.measure.left_li import full_cycles, li_left
 from tomolith.measure.persistence import persistence
+from tomolith.measure.pits_left import pits_left
 from tomolith.measure.plan_maps import PlanMaps
 from tomolith.measure.rates import Stretch, li_moved, thickness_rates
 from tomolith.measure.series import series_changes
@@ -102,6 +103,7 @@ def series_numbers(
             is_known=cell is not None,
             provenance=provenance,
         )
+        found += pits_left(measurements, scans, cell, provenance=provenance)
         found += thickness_rates(
             measurements,
             stretches(scans, cell),

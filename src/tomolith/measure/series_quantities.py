@@ -55,6 +55,10 @@ _CHANGES = (
      "li_volume of dendrite and of deposited after discharge, without a cycler of the last scan; "
      "their sum", f"dead Li of {_HUANG}",
      _PARTS),
+    ("pits_left", "1", "Share of the pits of the half cycle that is still empty during discharge.",
+     "volume of pit / the same in the scan at the end of charge, without a cycler in the scan "
+     "with most", f"our reading of unfilled pits of {_HUANG}",
+     "one of the two volumes has none, or that of the half cycle may be zero"),
     ("thickness_rate", "um/pulse", "How fast a layer grows: the slope of a line, per half cycle.",
      "least squares of effective_thickness against pulses, without a cycler against scans; "
      "95 % by Student's t",

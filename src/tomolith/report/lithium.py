@@ -13,7 +13,8 @@ from tomolith.report.lithium_style import Drawn
 from tomolith.report.study_files import StudyFiles
 
 ORDER = (
-    *("lithium-volumes", "lithium-thickness", "lithium-coverage", "lithium-plan-views"),
+    *("lithium-volumes", "lithium-thickness", "lithium-coverage", "lithium-pits"),
+    "lithium-plan-views",
     *("lithium-inventory", "lithium-capacity", "lithium-voltage"),
     *("lithium-edges", "lithium-swelling", "lithium-voids", "lithium-growth"),
     "lithium-pearson",

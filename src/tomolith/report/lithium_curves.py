@@ -38,7 +38,7 @@ def draw_curves(files: LithiumFiles) -> Iterator[Drawn]:
     """Yield every figure that the rows allow; none for fewer than two scans."""
     if len(files.scans) < 2:
         return
-    for draw in (_volumes, _thickness, _coverage, _pearson, _gap):
+    for draw in (_volumes, _thickness, _coverage, _pits, _pearson, _gap):
         figure = draw(files)
         if figure is not None:
             yield figure
@@ -146,6 +146,37 @@ def _coverage(files: LithiumFiles) -> Drawn | None:
         f"occupied by it.{_shaded(files)} {bars_text(lines)}"
     )
     return Drawn("lithium-coverage.png", to_png(figure), "Plan coverage", caption)
+
+
+def _pits(files: LithiumFiles) -> Drawn | None:
+    """Draw how many pits remain unfilled, counted over either of two things."""
+    colour = next((c.colour for c in files.classes if c.name == "pit"), INK)
+    drawn = (
+        ("pits_left", "of the pits at half cycle", Mark(INK, "o")),
+        (
+            "unfilled_pits",
+            "of pits and redeposited Li in the scan",
+            Mark(colour, "s", (0, (5, 1.5)), is_hollow=True),
+        ),
+    )
+    found = [(files.line(quantity, "pit", name=n), mark) for quantity, n, mark in drawn]
+    pairs = [(line, mark) for line, mark in found if line]
+    if not pairs:
+        return None
+    figure = Figure(figsize=(WIDTH_IN, 3.4), layout="constrained")
+    axes = figure.subplots()
+    lines = [line for line, _ in pairs]
+    for line, (_, mark) in zip(side_by_side(lines), pairs, strict=True):
+        draw_line(axes, line, _mark(files, mark), scale=100.0)
+    _finish(axes, files, "pits that remain unfilled (%)")
+    axes.set_ylim(bottom=min(-2.0, axes.get_ylim()[0]))
+    legend(axes, loc="lower left")
+    caption = (
+        "Pits that remain unfilled: as a share of the pits at half cycle, and of all pits and "
+        "redeposited Li of the scan itself, which redeposited Li outside of pits lowers too."
+        f"{_shaded(files)} {bars_text(lines)}"
+    )
+    return Drawn("lithium-pits.png", to_png(figure), "Unfilled pits", caption)
 
 
 def _pearson(files: LithiumFiles) -> Drawn | None:

@@ -119,6 +119,32 @@ def quotient(a: Interval, b: Interval) -> Interval | None:
     return Interval(ratio - half, ratio + half, _methods((a, b)))
 
 
+def change_frac(now: Interval, before: Interval) -> Interval | None:
+    """Return the interval of ``now / before`` of two scans of one cell.
+
+    As :func:`quotient`, but what both share by the same cause is subtracted, with its sign: an
+    error that is the same share of both changes nothing.
+
+    Returns
+    -------
+    Interval or None
+        ``None`` where ``before`` may be zero.
+
+    Examples
+    --------
+    >>> now = Interval(9.0, 11.0, "x", {"border": (1.0,)})
+    >>> change_frac(now, Interval(18.0, 22.0, "x", {"border": (2.0,)}))
+    Interval(low=0.5, high=0.5, method='x')
+    >>> change_frac(now, Interval(-1.0, 22.0, "x")) is None
+    True
+    """
+    if before.centre - before.arm <= 0 <= before.centre + before.arm:
+        return None
+    ratio = now.centre / before.centre
+    error = difference(now, scaled(before, ratio))
+    return shifted(scaled(error, 1 / before.centre), ratio - error.centre / before.centre)
+
+
 def part_of(a: Interval, b: Interval) -> Interval | None:
     """Return the interval of ``a / (a + b)``, within 0 and 1.
 

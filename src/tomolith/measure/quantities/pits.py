@@ -10,6 +10,8 @@ from tomolith.measure.quantities.counting import CountingQuantity
 class PitFilling(CountingQuantity):
     """Share of the pits that redeposited Li fills (0 to 1).
 
+    All redeposited Li counts as if it lay in a pit, that outside of pits too.
+
     Examples
     --------
     >>> import numpy as np
@@ -40,6 +42,11 @@ class PitFilling(CountingQuantity):
 
 class UnfilledPits(PitFilling):
     """Share of the pits that remain unfilled (0 to 1).
+
+    Huang et al. speak of such a share during discharge; over what it is counted, a formula does not
+    say. Here it is what is pit or redeposited Li in the scan itself, so that one scan is enough;
+    but redeposited Li also grows outside of pits. ``pits_left`` of a series takes the pits of the
+    half cycle instead.
 
     Examples
     --------
