@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 SHUFFLED_PX = 4  # strides from which that is faster
 
@@ -11,7 +11,7 @@ def shuffle_pixels(module: nn.Module) -> int:
     """Replace transposed convolutions of large strides by 1×1 convolutions, in place.
 
     Where the kernel is as large as the stride no two outputs overlap: a 1×1 convolution gives
-    all pixels of a cell as channels, which are then put in their places.
+    all pixels of a cell as channels, which :class:`UnfoldCells` then puts in their places.
 
     Returns
     -------
@@ -48,7 +48,34 @@ def _as_shuffle(layer: nn.ConvTranspose2d) -> nn.Sequential:
     side = layer.kernel_size[0]
     n_values = layer.out_channels * side**2
     flat = nn.Conv2d(layer.in_channels, n_values, 1, bias=layer.bias is not None)
-    flat.weight = nn.Parameter(layer.weight.detach().flatten(1).t()[..., None, None].contiguous())
+    by_pixel = layer.weight.detach().permute(2, 3, 1, 0).flatten(0, 2)
+    flat.weight = nn.Parameter(by_pixel[..., None, None].contiguous())
     if layer.bias is not None:
-        flat.bias = nn.Parameter(layer.bias.detach().repeat_interleave(side**2))
-    return nn.Sequential(flat, nn.PixelShuffle(side))
+        flat.bias = nn.Parameter(layer.bias.detach().repeat(side**2))
+    return nn.Sequential(flat, UnfoldCells(side))
+
+
+class UnfoldCells(nn.Module):
+    """Unfold each pixel's channels to a cell of ``side`` × ``side`` pixels.
+
+    Channels go pixel by pixel, in contrast to ``nn.PixelShuffle``, in which the pixels of an
+    output channel stand together: where channels lie last in memory, whole rows of a cell are
+    then copied as they are, instead of value by value.
+
+    Examples
+    --------
+    >>> import torch
+    >>> UnfoldCells(2)(torch.arange(8.0).view(1, 8, 1, 1))[0, 1].tolist()
+    [[1.0, 3.0], [5.0, 7.0]]
+    """
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (B, C, side * H, side * W) of ``image`` (B, side**2 * C, H, W)."""
+        n, n_values, height, width = image.shape
+        rows = image.permute(0, 2, 3, 1).reshape(n * height, width, self.side, -1)
+        shape = (n, height * self.side, width * self.side, n_values // self.side**2)
+        return rows.transpose(1, 2).reshape(shape).permute(0, 3, 1, 2)
