@@ -28,7 +28,6 @@ BENCHMARKS = (
     "full_route",
     "nmc_cathode",
     "nanoxct_pores",
-    "examples_other_scan",
     "volume_intervals",
     "shape_intervals",
     "table1_binary",
@@ -40,6 +39,7 @@ BENCHMARKS = (
     "real_sets",
     "ablations",
     "out_of_distribution",
+    "other_scan",
 )
 
 

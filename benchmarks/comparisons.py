@@ -46,6 +46,8 @@ class Protocol:
     ----------
     recipe
         Name of the file in ``benchmarks/recipes``, without its ending.
+    changes
+        Changes of the recipe, section by section.
     short_systems
         Systems of a shortened run; empty: all.
     short, quick
@@ -53,6 +55,7 @@ class Protocol:
     """
 
     recipe: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
     short_systems: tuple[str, ...] = ()
     short: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class Protocol:
         """Return the recipe for ``extent``."""
         text = (RECIPES / f"{self.recipe}.yaml").read_text(encoding="utf-8")
         recipe: dict[str, Any] = yaml.safe_load(text)
+        _merge(recipe, self.changes)
         if extent.is_short:
             recipe = shortened(recipe, extent, self.short_systems)
             _merge(recipe, self.short)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +17,7 @@ from benchmarks.comparisons import (
     rank_words,
 )
 from benchmarks.extent import Extent
-from tomolith.label.splits import Split
-from tomolith.learn.bundle import ModelBundle
-from tomolith.learn.comparison.labellers import Labeller, NetworkLabeller, fit_classical
-from tomolith.learn.comparison.material import Material
-from tomolith.learn.settings import TrainSettings
+from benchmarks.found import labellers
 
 ONLY_NMC = ("1", "622")  # slices whose labels part NMC from the rest, and nothing else
 ACTIVE = "nmc"
@@ -93,26 +88,14 @@ def _verdict(outcome: Outcome, ours: str) -> str:
 
 def _two_class(outcome: Outcome) -> Iterator[tuple[str, str, str, str]]:
     """Yield system, slice, and IoU and Dice of NMC against the rest."""
-    study, section = outcome.study, outcome.study.recipe.compare
-    scans = tuple(study.scan(scan_id) for scan_id in study.scan_ids())
-    material = Material(scans, study.schema)
-    first = next(iter(outcome.runs.values()))
-    split = Split.from_dict(json.loads((first / "split.json").read_text()))
-    active = study.schema[ACTIVE].value
-    for run in section.runs(TrainSettings()):
-        if run.seed not in (None, section.seeds[0]):
-            continue
-        labeller: Labeller = (
-            fit_classical(run, material, split)
-            if run.is_classical
-            else NetworkLabeller(ModelBundle.load(outcome.runs[run.system]), section.predict)
-        )
+    active = outcome.study.schema[ACTIVE].value
+    for system, labeller in labellers(outcome):
         for name in ONLY_NMC:
-            found = labeller.label_slice(material.scan(name), 0) == active
+            found = labeller.label_slice(outcome.study.scan(name), 0) == active
             truth = _true_nmc(outcome, name)
             both, either = np.count_nonzero(found & truth), np.count_nonzero(found | truth)
             iou = both / either
-            yield run.system, name, f"{iou:.3f}", f"{2 * iou / (1 + iou):.3f}"
+            yield system, name, f"{iou:.3f}", f"{2 * iou / (1 + iou):.3f}"
 
 
 def _true_nmc(outcome: Outcome, name: str) -> np.ndarray:

@@ -21,11 +21,13 @@ MODULES = (
     "table3_operando",
     "real_sets",
     "ablations",
+    "other_scan",
 )
 USED = [
     "ablation_encoder",
     "ablation_losses",
     "matphase_parts",
+    "other_scan",
     "real_alumina",
     "real_pores",
     "real_sandstone",

@@ -152,7 +152,7 @@ def test_a_missing_library_is_named_with_the_line_that_installs_it(name, monkeyp
         return real(module, *more)
 
     monkeypatch.setattr("tomolith.config.optional.importlib.import_module", without)
-    if NETWORKS.load(name).__module__.rpartition(".")[2] in ("monai", "zoo"):
+    if NETWORKS.load(name).__module__.rpartition(".")[2] in ("monai", "residual_unet", "zoo"):
         with pytest.raises(MissingExtraError, match=r"pip install 'tomolith\[zoo\]'"):
             NETWORKS.build(component(name), 1, 3)
     else:
