@@ -23,7 +23,7 @@ def labellers(outcome: Outcome) -> Iterator[tuple[str, Labeller]]:
     """Yield the systems of a comparison by name, as trained with the first seed."""
     study, section = outcome.study, outcome.study.recipe.compare
     scans = tuple(study.scan(scan_id) for scan_id in study.scan_ids())
-    material = Material(scans, study.schema, section.labels, section.truth)
+    material = Material(scans, study.schema, section.labels or "truth", section.truth or "truth")
     text = (next(iter(outcome.runs.values())) / "split.json").read_text(encoding="utf-8")
     split = Split.from_dict(json.loads(text))
     for run in section.runs(TrainSettings()):
