@@ -21,7 +21,7 @@ COVERED_FILES := $(subst $() ,$(comma),$(COVERED:%=*/tomolith/%/*))
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    simulate a cell, segment it, write a report"
+	@echo "make demo    simulate a cell, segment and measure it, write a report"
 	@echo "make test    all tests that a change must pass, with coverage"
 	@echo "make check   format, lint, types, import layers"
 	@echo "make bench   measure speed and accuracy"
@@ -51,8 +51,9 @@ $(DOCS): $(RUN)
 	$(PIP) -e ".[docs]"
 	@touch $@
 
+# 6 and 7 are verdicts on the cell, which the report explains; the demo itself worked.
 demo: $(RUN)
-	$(BIN)/tomolith run $(DEMO)
+	$(BIN)/tomolith run $(DEMO) || case $$? in 6|7) ;; *) exit $$?;; esac
 
 test: $(DEV)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow or slow_ci" --cov --cov-report=

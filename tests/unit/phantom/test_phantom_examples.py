@@ -19,6 +19,7 @@ def test_the_demo_holds_out_whole_scans_of_a_cycle():
     assert recipe.train.labels == "hand"
     assert recipe.evaluate.truth == "truth"
     assert recipe.train.minutes < 5  # the whole demo takes less than six
+    assert recipe.refine.wanted("time") and recipe.verdict.rules  # the whole path
 
 
 @pytest.mark.parametrize("folder", ["/somewhere/else", None])
