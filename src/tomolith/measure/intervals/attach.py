@@ -11,7 +11,13 @@ from tomolith.core import Interval, Measurement
 from tomolith.measure.held_out import HeldOut
 from tomolith.measure.intervals.combination import Strata
 from tomolith.measure.intervals.members import spread_of_members
-from tomolith.measure.intervals.rules import OF_VOIDS, interval_of, of_voids
+from tomolith.measure.intervals.rules import (
+    DEAD_LI,
+    OF_VOIDS,
+    interval_of,
+    of_dead_li,
+    of_voids,
+)
 from tomolith.measure.intervals.rules import Scan as KnownScan
 from tomolith.measure.intervals.sources import find_sources
 from tomolith.measure.intervals.tips import find_tips
@@ -126,11 +132,13 @@ def _missing(found: Sequence[Measurement], scan: Scan, labels_name: str) -> list
 
 
 def _with_interval(m: Measurement, known: KnownScan) -> Measurement:
-    interval = m.interval if known.voxel_um is not None else None
+    interval, part = m.interval if known.voxel_um is not None else None, m.region.rpartition("/")[2]
     if interval is not None and m.name in OF_VOIDS:
         interval = of_voids(interval, m.name, known)
+    if interval is not None and m.name == DEAD_LI:
+        interval = of_dead_li(interval, part, known)
     if m.value is not None and m.interval is None:
-        interval = interval_of(m.name, m.region.rpartition("/")[2], known)
+        interval = interval_of(m.name, part, known)
     if interval is not None and m.value == 0 and interval.half_width == 0:
         interval = None  # where nothing was found there is no border to shift: nothing is known
     return replace(m, interval=interval)
@@ -149,4 +157,4 @@ def _plating_frac(values: Mapping[tuple[str, str], float]) -> float:
 def _smallest_piece(settings: MeasureSettings) -> int:
     """Return the voxels of the smallest piece that is told to be dead."""
     chosen = {c.name: c.options for c in settings.chosen()}
-    return int(chosen.get("dead_li_volume", {}).get("min_voxels", MIN_VOXELS))
+    return int(chosen.get(DEAD_LI, {}).get("min_voxels", MIN_VOXELS))

@@ -29,11 +29,12 @@ _OF_CLASS = (
 )
 _BY_SIDE = ("voxel_count_by_side", "volume_by_side", "share_by_side")
 _OF_TWO_FACES = ("gap", "cell_thickness", "local_thickness", "void_depth")
+DEAD_LI = "dead_li_volume"
 OF_VOIDS = ("void_map_share", "contact_area")
 _OF_TIPS = ("dendrite_height", "smallest_gap")
-_OF_PLACES = ("dead_li_volume", "plan_coverage", "pit_filling", "unfilled_pits")
-"""Where a class lies or in which pieces, of which held-out labels say nothing: a network may find
-as much of it as there is, and elsewhere."""
+_OF_PLACES = ("plan_coverage", "pit_filling", "unfilled_pits")
+"""Where a class lies, of which held-out labels say nothing: a network may find as much of it as
+there is, and elsewhere."""
 _ELECTRODES = (electrode_part(STRIPPING), electrode_part(PLATING))
 _FACES = "faces of voxels have 1 to sqrt(3) times the area of the smooth border"
 _BORDER = "half-voxel boundary shift of each face"
@@ -134,6 +135,26 @@ def of_voids(found: Interval, quantity: str, scan: Scan) -> Interval:
     return clipped(wider, 0.0, 1.0) if quantity == OF_VOIDS[0] else wider
 
 
+def of_dead_li(found: Interval, part: str, scan: Scan) -> Interval:
+    """Return the interval of dead Li, as much of its class as there may be.
+
+    ``found`` says what would be dead if links were missed, or made up, as far as resolution cannot
+    tell. One piece that is too small to be told may always be dead too.
+    """
+    if part.endswith(TOO_SMALL):
+        return found  # they are themselves what resolution cannot tell
+    names = [part] if part in scan.strata.classes else [n for s in GROWN.values() for n in s]
+    n = sum(scan.count(name) for name in names)
+    of_class = scan.interval(dict.fromkeys(names, 1.0)) if n else None
+    low, high, words = found.low, found.high, found.method
+    if of_class is not None:
+        low *= min(max(of_class.low / n, 0.0), 1.0)
+        high *= max(of_class.high / n, 1.0)
+        words += f"; its class: {of_class.method}"
+    least = scan.value(DEAD_LI, part) + scan.smallest_piece_um3
+    return Interval(low, max(high, least), words)
+
+
 def _of_class(quantity: str, part: str, scan: Scan) -> Interval | None:
     """Of a class, an electrode, a side with all its Li, or all Li: one sum, not several.
 
@@ -188,31 +209,10 @@ def _of_places(quantity: str, part: str, scan: Scan) -> Interval | None:
 
 
 def _from_volumes(quantity: str, part: str, scan: Scan) -> Interval | None:
-    if quantity == "dead_li_volume":
-        return _dead(part, scan)
     if quantity == "plan_coverage":
         found = _of_part(quantity, part, part, scan)
         return found and clipped(found, 0.0, 1.0)
     return _pits(quantity, scan)
-
-
-def _dead(part: str, scan: Scan) -> Interval | None:
-    """Of dead Li: as its classes; what resolution cannot tell may be dead too."""
-    side = part.partition(",")[0]
-    is_small = side in GROWN
-    names = [part] if part in scan.strata.classes else [n for s in GROWN.values() for n in s]
-    names = list(GROWN[side]) if is_small else names
-    whole = sum(scan.count(n) for n in names)
-    dead = {n: scan.value("dead_li_volume", part if is_small else n) for n in names}
-    n_of = {n: whole if is_small else scan.count(n) for n in names}
-    found = scan.interval({n: dead[n] / n_of[n] if n_of[n] else 0.0 for n in names})
-    if found is None or is_small:
-        return found
-    sides = [s for s, grown in GROWN.items() if set(grown) & set(names)]
-    small = sum(scan.value("dead_li_volume", f"{s}, {TOO_SMALL}") for s in sides)
-    limit = sum(dead.values()) + max(small, scan.smallest_piece_um3)
-    words = f"{found.method}; pieces too small to tell may be dead"
-    return replace(found, high=max(found.high, limit), method=words)
 
 
 def _pits(quantity: str, scan: Scan) -> Interval | None:

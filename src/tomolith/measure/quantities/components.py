@@ -15,7 +15,7 @@ from scipy import ndimage, sparse
 from tomolith.core import Box
 
 Pieces = npt.NDArray[np.int64]
-_ALL_NEIGHBOURS = np.ones((3, 3, 3), np.bool_)
+ALL_NEIGHBOURS = np.ones((3, 3, 3), np.bool_)
 _BEFORE, _AFTER = 0, 1
 
 
@@ -75,7 +75,7 @@ def label_block(
     pieces, part = np.zeros(mask.shape, np.int32), filled_part(mask)
     if part is None:
         return Block(np.zeros((0, n_classes + 1), np.int64), ()), pieces
-    n = ndimage.label(mask[part], _ALL_NEIGHBOURS, output=pieces[part])
+    n = ndimage.label(mask[part], ALL_NEIGHBOURS, output=pieces[part])
     chosen = pieces[part] > 0
     joint = pieces[part][chosen].astype(np.int64) * (n_classes + 1) + grown[part][chosen]
     counts = np.bincount(joint, minlength=(n + 1) * (n_classes + 1))
