@@ -61,9 +61,9 @@ def notes(outcome: Outcome) -> list[str]:
         "The paper's patches are of real scans, at random 80/10/10, so that patches of one cell "
         "lie on both sides; here a cell is either learnt from or tested on. The numbers cannot be "
         "held against the paper's.",
-        "The best weights are chosen on 16 evenly spread validation patches, as everywhere in "
-        f"tomolith; E-Net's weights are searched on the same patches: {_weights(outcome)} of the "
-        "first seed.",
+        "The best weights are chosen on evenly spread validation patches, at least 16 and at most "
+        "an eighth of the patches between two looks (`train.validation_pixels`); E-Net's "
+        f"weights are searched on all of them: {_weights(outcome)} of the first seed.",
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tomolith.core import PRESETS, Grid
 from tomolith.errors import InputError
+from tomolith.learn.networks import NETWORKS
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "how-to"
 
@@ -19,6 +20,15 @@ def shown(page: str, name: str) -> Any:
     namespace: dict[str, Any] = {"__name__": "shown"}
     exec(re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[0], namespace)
     return namespace[name]
+
+
+def test_the_readme_counts_the_networks():
+    readme = (PAGES.parents[1] / "README.md").read_text(encoding="utf-8")
+    page = (PAGES.parent / "reference" / "networks.md").read_text(encoding="utf-8")
+    assert re.findall(r"\*\*Training\*\* \[(\d+) networks\]", readme) == [
+        str(len(NETWORKS.names()))
+    ]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == sorted(NETWORKS.names())
 
 
 def test_the_network_keeps_height_and_width():

@@ -24,7 +24,7 @@ from tomolith.learn.networks import NETWORKS
 from tomolith.learn.networks.ensemble import Ensemble, MembersApart
 from tomolith.learn.optimise import has_depth
 from tomolith.learn.settings import TrainSettings
-from tomolith.learn.validation import SlicePredictor, slice_logits, spread, validate
+from tomolith.learn.validation import SlicePredictor, choose_slices, slice_logits, validate
 from tomolith.learn.weight_search import SearchResult, Slice, search_weights
 from tomolith.store.atomic import write_text
 
@@ -202,7 +202,9 @@ class _ValidationSlices:
             for example, z in self._places:
                 grey, labels = self._cache.read(example, z)
                 image = normalise_slice(grey, self._examples[example], z, self._normalisation)
-                logits = slice_logits(forward, image, patch_px=self._patch_px, batch=_BATCH)
+                logits = slice_logits(
+                    forward, image, patch_px=self._patch_px, batch=_BATCH, is_fixed=False
+                )
                 yield logits.reshape(n, -1, *image.shape), self._table[labels]
 
         return search_weights(slices, n, goal=self._goal, n_slices=len(self._places))
@@ -247,7 +249,8 @@ def _validation_places(
         return []
     numbers = {e.scan_id: i for i, e in enumerate(examples)}
     ranges = [r for r in splits[0].validation if r.scan_id in numbers]
-    return spread([(numbers[r.scan_id], z) for r in ranges for z in range(r.z_start, r.z_stop)])
+    places = [(numbers[r.scan_id], z) for r in ranges for z in range(r.z_start, r.z_stop)]
+    return choose_slices(places, examples, most_px=TrainSettings().validation_pixels)
 
 
 def _check_alike(members: Sequence[ModelBundle]) -> None:

@@ -216,6 +216,9 @@ class TrainSettings(Settings):
         Patches per step.
     patches_per_epoch
         ``None``: enough to cover the labelled area twice, 256 to 4096; of cubes 64 to 1024.
+    validation_pixels
+        Evenly spread validation slices of so many pixels, or fewer where an epoch is short, choose
+        the weights and fit the temperature; 16 slices, where there are as many, in any case.
     balance
         Share of the patches drawn evenly over the classes, rather than over the labelled area.
     average_steps
@@ -258,6 +261,7 @@ class TrainSettings(Settings):
     patch_px: int = Field(128, ge=8)
     batch: int = Field(16, ge=1)
     patches_per_epoch: int | None = Field(None, ge=1)
+    validation_pixels: int = Field(2**24, ge=1)
     balance: float = Field(0.0, ge=0, le=1)
     average_steps: int = Field(50, ge=0)
     learning_rate: float = Field(2e-3, gt=0)

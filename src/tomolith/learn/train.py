@@ -33,7 +33,7 @@ from tomolith.learn.optimise import channels_last, has_depth
 from tomolith.learn.sampling import PatchSampler
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.trainer import Task, Trainer
-from tomolith.learn.validation import spread
+from tomolith.learn.validation import affordable_px, choose_slices
 from tomolith.learn.weak import WeakTrainer, unlabelled_sampler
 from tomolith.store.atomic import disk_errors, write_text
 
@@ -322,7 +322,9 @@ def _task(
             n_slices=n_slices,
         )
     normalisation = settings.normalisation.normalisation()
-    return Task(examples, sampler, spread(places), cache, normalisation, key, unlabelled)
+    most_px = affordable_px(settings, sampler.n_patches)
+    chosen = choose_slices(places, examples, most_px=most_px)
+    return Task(examples, sampler, chosen, cache, normalisation, key, unlabelled)
 
 
 def _enough_patches(training: Sequence[LabelledSlice], settings: TrainSettings) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,12 @@ from tomolith.blocks import PatchGrid
 from tomolith.core import Box, ClassSchema, Normalisation
 from tomolith.learn.examples import Example, SliceCache, channel_table, normalise_slice
 from tomolith.learn.losses.base import IGNORE, Loss
+from tomolith.learn.settings import TrainSettings
 from tomolith.learn.sliding import Infer, blend_slices
 
 OVERLAP_FRAC = 0.25
-MAX_SLICES = 16
+LEAST_SLICES = 16
+_EPOCH_SHARE = 8  # a step computes each pixel about three times: 4 % of the time, or less
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -52,9 +55,17 @@ def as_infer(forward: Forward) -> Infer:
 
 
 def slice_logits(
-    forward: Forward, image: npt.NDArray[np.float32], *, patch_px: int, batch: int
+    forward: Forward,
+    image: npt.NDArray[np.float32],
+    *,
+    patch_px: int,
+    batch: int,
+    is_fixed: bool = True,
 ) -> npt.NDArray[np.float32]:
     """Return the logits (classes, height, width) of one normalised slice (height, width).
+
+    Batches always have ``batch`` patches, filled with zeros; unless ``is_fixed`` is false, which
+    spares a slice of few patches the rest.
 
     Examples
     --------
@@ -66,19 +77,51 @@ def slice_logits(
     pads = [(0, max(0, patch_px - side)) for side in (height, width)]
     padded = np.pad(image, pads, mode="symmetric")[None]
     grid = PatchGrid(padded.shape, (1, patch_px, patch_px), OVERLAP_FRAC)
-
+    whole = Box.whole(padded.shape)
+    if not is_fixed:
+        batch = min(batch, sum(1 for _ in grid.patches_meeting(whole)))
     slices = blend_slices(
         lambda box: padded[box.slices],
         as_infer(forward),
         patches=grid,
-        write=Box.whole(padded.shape),
+        write=whole,
         batch_size=batch,
     )
     _, logits = next(slices)
     return logits[:, :height, :width].copy()
 
 
-def spread(places: Sequence[tuple[int, int]], n: int = MAX_SLICES) -> list[tuple[int, int]]:
+def choose_slices(
+    places: Sequence[tuple[int, int]], examples: Sequence[Example], *, most_px: int
+) -> list[tuple[int, int]]:
+    """Return evenly spread slices (example, z) of ``most_px`` pixels at most, but at least 16.
+
+    Examples
+    --------
+    >>> choose_slices([(0, z) for z in range(10)], [], most_px=0) == [(0, z) for z in range(10)]
+    True
+    """
+    if len(places) <= LEAST_SLICES:
+        return list(places)
+    areas = [math.prod(examples[example].image.grid.shape_zyx[1:]) for example, _ in places]
+    n = max(LEAST_SLICES, most_px * len(places) // sum(areas))
+    return spread(places, n)
+
+
+def affordable_px(settings: TrainSettings, n_patches: int) -> int:
+    """Return how many pixels are validated after an epoch of ``n_patches``, at most.
+
+    Not more than ``validation_pixels``, nor so many that short epochs mostly validate.
+
+    Examples
+    --------
+    >>> affordable_px(TrainSettings(), 512), affordable_px(TrainSettings(), 100_000)
+    (1048576, 16777216)
+    """
+    return min(settings.validation_pixels, n_patches * settings.patch_px**2 // _EPOCH_SHARE)
+
+
+def spread(places: Sequence[tuple[int, int]], n: int) -> list[tuple[int, int]]:
     """Return at most ``n`` of ``places``, evenly spread.
 
     Examples
@@ -125,7 +168,9 @@ class SlicePredictor:
         for example, z in places:
             grey, labels = self.cache.read(example, z)
             image = normalise_slice(grey, self.examples[example], z, self.normalisation)
-            logits = slice_logits(self.forward, image, patch_px=self.patch_px, batch=self.batch)
+            logits = slice_logits(
+                self.forward, image, patch_px=self.patch_px, batch=self.batch, is_fixed=False
+            )
             yield logits, table[labels]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tomolith.core import Grid
 from tomolith.errors import RecipeError
 from tomolith.label.splits import SliceRange
 from tomolith.learn.comparison import timing as timing_module
-from tomolith.learn.comparison.compare import choose
+from tomolith.learn.comparison.compare import Comparison, choose
 from tomolith.learn.comparison.cost import count_flops
 from tomolith.learn.comparison.memory import peak_bytes, reset_peak
 from tomolith.learn.comparison.result import ImageScore, SystemResult
@@ -146,16 +147,17 @@ def test_timings_are_kept_until_a_run_changes(tmp_path, monkeypatch):
         return _timing(run.system, latency_s=0.02 / len(asked))
 
     monkeypatch.setattr(timing_module, "_in_child", child)
-    settings = CompareSettings(systems=["unet", "otsu"], timing={"rounds": 2})
+    settings = CompareSettings(systems=["unet", "ynet", "otsu"], timing={"rounds": 2})
     runs = settings.runs(TrainSettings())
     common = {"root": tmp_path, "settings": settings}
     first = time_systems(runs, None, None, keys=["k"], **common)
-    assert asked == ["unet", "otsu"] * 2  # in turns, so that a slow minute hits all
-    assert first[0].latency_s == pytest.approx(0.02 / 3)  # the faster of its two rounds
+    # in turns, so that a slow minute hits all; Otsu is fitted for it, once
+    assert asked == ["unet", "ynet", "otsu", "unet", "ynet"]
+    assert first[0].latency_s == pytest.approx(0.02 / 4)  # the faster of its two rounds
     assert time_systems(runs, None, None, keys=["k"], **common) == first
-    assert len(asked) == 4
+    assert len(asked) == 5
     time_systems(runs, None, None, keys=["other"], **common)
-    assert len(asked) == 8
+    assert len(asked) == 10
 
 
 def _result(seed=0, *, iou=0.8, counts=((6, 2), (1, 3)), n_images=12) -> SystemResult:
@@ -231,3 +233,18 @@ def test_a_result_comes_back_with_its_reliability(tmp_path):
         kept = replace(_result(), reliability=reliability)
         kept.save(tmp_path)
         assert SystemResult.read(tmp_path) == kept
+
+
+def test_a_classical_method_is_fitted_once_for_all_its_slices(tmp_path, monkeypatch):
+    fitted = []
+    monkeypatch.setattr(
+        "tomolith.learn.comparison.compare.fit_classical",
+        lambda run, *_: fitted.append(run.name) or object(),
+    )
+    settings = CompareSettings(systems=["otsu", "random_forest"])
+    plan = SimpleNamespace(parts=None)
+    work = Comparison(None, plan, settings, tmp_path)
+    runs = settings.runs(TrainSettings())
+    for run in (*runs, *runs):
+        work._labeller(run)
+    assert fitted == [run.name for run in runs]

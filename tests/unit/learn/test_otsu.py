@@ -100,6 +100,29 @@ def test_sections_have_thresholds_of_their_own() -> None:
     assert (predict(otsu, e.image, (1, 99, 99)) == truth).mean() > 0.999
 
 
+def test_thresholds_of_sections_depend_neither_on_the_others_nor_on_how_they_are_read(
+    monkeypatch,
+) -> None:
+    truth = truth_of(6)
+    e = example(truth, image_of(truth), sections=True)
+    otsu = OtsuBaseline.fit([e], median_px=3)
+    all_of_them = otsu.thresholds(e.image).grey
+    for z in range(len(truth)):
+        np.testing.assert_array_equal(otsu.thresholds(e.image, section=z).grey, all_of_them[[z]])
+    monkeypatch.setattr("tomolith.learn.classical.otsu._N_READ", 1)
+    np.testing.assert_array_equal(otsu.thresholds(e.image).grey, all_of_them)
+    assert OtsuBaseline.fit([e], median_px=3) == otsu
+
+
+def test_only_sections_that_train_are_looked_at() -> None:
+    truth = truth_of(7)
+    image = image_of(truth)
+    image[-1] = np.nan  # no threshold could be found here
+    e = example(truth, image, sections=True)
+    e.boxes = (Box((0, 0, 0), (3, *truth.shape[1:])),)
+    assert OtsuBaseline.fit([e]).class_of_range == ("pore", "carbon-binder", "nmc")
+
+
 @pytest.mark.parametrize("median_px", [1, 5])
 def test_blocks_change_no_label(median_px: int) -> None:
     truth = truth_of(6)

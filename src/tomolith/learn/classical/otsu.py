@@ -16,6 +16,7 @@ from tomolith.errors import InputError, MismatchError
 
 _N_SAMPLE_SLICES = 16
 _N_SAMPLE = 2**20
+_N_READ = 2**22  # pixels that are read at a time; reading section by section takes far longer
 # multi-Otsu tries all ways to choose the thresholds: at most about 10 million of them
 _N_BINS = {2: 256, 3: 256, 4: 256, 5: 128, 6: 64, 7: 46, 8: 37, 9: 32, 10: 29}
 
@@ -134,13 +135,24 @@ class OtsuBaseline:
                 best, best_score = tuple(names[c] for c in classes), score
         return cls(schema, best, median_px)
 
-    def thresholds(self, volume: Volume) -> OtsuThresholds:
-        """Return the thresholds of a scan, from a strided sample of it."""
+    def thresholds(self, volume: Volume, *, section: int | None = None) -> OtsuThresholds:
+        """Return the thresholds of a scan, from a strided sample of it.
+
+        Parameters
+        ----------
+        volume
+            The scan.
+        section
+            Where the scan holds independent images, only those of this one.
+        """
         n_ranges = len(self.class_of_range)
         n_slices = volume.grid.shape_zyx[0]
         if volume.grid.sections:
-            rows = [otsu_thresholds(self._sample(volume, [z]), n_ranges) for z in range(n_slices)]
-            return OtsuThresholds(np.array(rows))
+            whole = volume.grid.box
+            if section is not None:
+                whole = Box((section, *whole.start_zyx[1:]), (section + 1, *whole.stop_zyx[1:]))
+            slabs = (self._filtered(volume, slab) for slab in _slabs([whole]))
+            return OtsuThresholds(np.concatenate([self._of_sections(slab) for slab in slabs]))
         spread = np.linspace(0, n_slices - 1, min(n_slices, _N_SAMPLE_SLICES) + 2)[1:-1]
         chosen = sorted({round(float(z)) for z in spread})
         return OtsuThresholds(otsu_thresholds(self._sample(volume, chosen), n_ranges)[None])
@@ -203,16 +215,23 @@ class OtsuBaseline:
 
     def _joint(self, example: TrainingSlices, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
         """Count pixels of one example: rows ranges, columns true classes."""
-        thresholds = self.thresholds(example.image)
+        sections = example.image.grid.sections
+        thresholds = None if sections else self.thresholds(example.image)
         joint = np.zeros((len(self.class_of_range), len(names)), np.int64)
-        for box in _slices(example.boxes):
+        for box in _slabs(example.boxes):
             grey = self._filtered(example.image, box)
-            ranges = _to_ranges(grey, thresholds, box.start_zyx[0])
+            ranges = _to_ranges(grey, thresholds or OtsuThresholds(self._of_sections(grey)), 0)
             labels = example.labels.read(box)
             for column, name in enumerate(names):
                 inside = ranges[labels == example.labels.schema[name].value]
                 joint[:, column] += np.bincount(inside, minlength=len(joint))
         return joint
+
+    def _of_sections(self, planes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return a row of thresholds for each independent image (z, y, x), filtered."""
+        return np.array(
+            [otsu_thresholds(_strided([plane]), len(self.class_of_range)) for plane in planes]
+        )
 
     def _filtered(self, volume: Volume, box: Box) -> npt.NDArray[Any]:
         halo = self.median_px // 2
@@ -225,13 +244,9 @@ class OtsuBaseline:
 
     def _sample(self, volume: Volume, slices: Sequence[int]) -> npt.NDArray[np.float64]:
         _, height, width = volume.grid.shape_zyx
-        step = max(1, int(np.ceil(np.sqrt(height * width * len(slices) / _N_SAMPLE))))
-        parts = []
-        for z in slices:
-            plane = self._filtered(volume, Box((z, 0, 0), (z + 1, height, width)))
-            parts.append(plane[0, ::step, ::step].astype(np.float64).ravel())
-        sample = np.concatenate(parts)
-        return sample[np.isfinite(sample)]
+        return _strided(
+            [self._filtered(volume, Box((z, 0, 0), (z + 1, height, width)))[0] for z in slices]
+        )
 
 
 def otsu_thresholds(sample: npt.NDArray[np.float64], n_ranges: int) -> npt.NDArray[np.float64]:
@@ -274,6 +289,13 @@ def otsu_thresholds(sample: npt.NDArray[np.float64], n_ranges: int) -> npt.NDArr
         return np.asarray(np.quantile(distinct, quantiles), np.float64)
 
 
+def _strided(planes: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    """Return about ``_N_SAMPLE`` finite values at most, evenly spread over the images (y, x)."""
+    step = max(1, int(np.ceil(np.sqrt(sum(plane.size for plane in planes) / _N_SAMPLE))))
+    sample = np.concatenate([plane[::step, ::step].astype(np.float64).ravel() for plane in planes])
+    return sample[np.isfinite(sample)]
+
+
 def _to_ranges(
     block: npt.NDArray[Any], thresholds: OtsuThresholds, z_start: int
 ) -> npt.NDArray[np.intp]:
@@ -283,9 +305,10 @@ def _to_ranges(
     return ranges
 
 
-def _slices(boxes: Iterable[Box]) -> Iterable[Box]:
+def _slabs(boxes: Iterable[Box]) -> Iterable[Box]:
     for box in boxes:
-        yield from box.tiles((1, box.stop_zyx[1], box.stop_zyx[2]))
+        _, height, width = box.stop_zyx
+        yield from box.tiles((max(1, _N_READ // (height * width)), height, width))
 
 
 def _common_schema(examples: Sequence[TrainingSlices]) -> ClassSchema:
@@ -310,7 +333,7 @@ def _present(examples: Sequence[TrainingSlices], schema: ClassSchema) -> tuple[s
     """Return the classes that occur in the boxes to learn from."""
     n_of_value = np.zeros(256, np.int64)
     for example in examples:
-        for box in _slices(example.boxes):
+        for box in _slabs(example.boxes):
             n_of_value += np.bincount(example.labels.read(box).ravel(), minlength=256)
     return tuple(c.name for c in schema.classes if n_of_value[c.value])
 

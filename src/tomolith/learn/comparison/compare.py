@@ -163,6 +163,7 @@ class Comparison:
     ) -> None:
         self._material, self._plan = material, plan
         self._settings, self._root = settings, root
+        self._fitted: dict[str, Labeller] = {}  # classical methods, which are kept nowhere else
 
     def folder(self, run: str) -> Path:
         """Return where a run is kept."""
@@ -182,6 +183,7 @@ class Comparison:
                 return result
         else:
             label_test_slices(self._labeller(run), run, material, split, key=labels_key)
+            self._fitted.pop(run.name, None)
         scores = score_run(run, material, split, patch_px=self._settings.patch_px)
         result = replace(
             result,
@@ -231,7 +233,7 @@ class Comparison:
         if run.is_ensemble:
             self._join(run, folder)
         elif run.is_classical:
-            fit_classical(run, self._material, self._plan.parts)
+            self._labeller(run)
         else:
             trained = train(self._plan.examples, run.train, folder, schema=self._plan.schema)
             result = replace(result, seconds=trained.seconds, n_epochs=len(trained.rows))
@@ -254,5 +256,7 @@ class Comparison:
 
     def _labeller(self, run: Run) -> Labeller:
         if run.is_classical:
-            return fit_classical(run, self._material, self._plan.parts)
+            if run.name not in self._fitted:
+                self._fitted[run.name] = fit_classical(run, self._material, self._plan.parts)
+            return self._fitted[run.name]
         return NetworkLabeller(ModelBundle.load(self.folder(run.name)), self._settings.predict)

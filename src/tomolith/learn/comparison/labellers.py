@@ -169,9 +169,12 @@ class OtsuLabeller:
 
     def label_slice(self, scan: Scan, z: int) -> Bytes:
         """Return the labels (y, x) of one slice of a scan."""
-        if scan.id not in self._thresholds:
-            self._thresholds[scan.id] = self._otsu.thresholds(scan.image)
-        thresholds = self._thresholds[scan.id]
+        if scan.grid.sections:  # each has thresholds of its own: not those of the whole scan
+            thresholds = self._otsu.thresholds(scan.image, section=z)
+        else:
+            if scan.id not in self._thresholds:
+                self._thresholds[scan.id] = self._otsu.thresholds(scan.image)
+            thresholds = self._thresholds[scan.id]
         labels: Bytes = self._otsu.predict_box(scan.image, _slice_box(scan, z), thresholds)[0]
         return labels
 

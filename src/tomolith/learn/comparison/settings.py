@@ -98,6 +98,7 @@ class TimingSettings(Settings):
         Time measured for each batch size, after a warm-up.
     rounds
         So many times all systems are measured, one after the other; the fastest round counts.
+        A classical method, which is fitted anew for it, makes its rounds in one go.
 
     Examples
     --------

@@ -139,10 +139,14 @@ def time_systems(
     if kept is not None:
         return kept
     found: dict[str, Timing] = {}
-    n_rounds = settings.timing.rounds
-    with progress("latency", total=n_rounds * len(runs)) as bar:
-        for _ in range(n_rounds):
-            for run in runs:
+    # a classical method is fitted anew in its process, which so makes all rounds itself
+    rounds = [
+        [run for run in runs if n == 0 or not run.is_classical]
+        for n in range(settings.timing.rounds)
+    ]
+    with progress("latency", total=sum(map(len, rounds))) as bar:
+        for due in rounds:
+            for run in due:
                 timing = _in_child(run, material, split, root=root, settings=settings)
                 found[run.system] = _better(found.get(run.system), timing)
                 bar.advance(note=run.system)
@@ -311,7 +315,10 @@ def answer_job(asked: Path, answer: Path) -> None:
     normalisation = train.normalisation.normalisation()
     image = normalisation.apply(scan.image.read(plane), scan.stats, z_start=first.z_start)[0]
     image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
-    timing = measure(labeller, settings, system=run.system, image=image)
+    timing: Timing | None = None
+    for _ in range(settings.timing.rounds if run.is_classical else 1):
+        timing = _better(timing, measure(labeller, settings, system=run.system, image=image))
+    assert timing is not None
     write_text(answer, json.dumps(asdict(timing)))
 
 
