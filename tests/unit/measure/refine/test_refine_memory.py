@@ -24,9 +24,11 @@ def scans(tmp_path_factory):
     values[:, :30] = values[:, 100:] = 1
     values[:, 70:100, ::3] = 4
     layout = Layout((16, 128, 128), (32, 128, 128))
-    return [
+    made = [
         make_scan(folder, f"s{i}", with_flips(values, 0.02, i), layout=layout) for i in range(3)
     ]
+    refine(made[:1], RefineSettings(executor="serial"))  # loads what is loaded when first used
+    return made
 
 
 @pytest.mark.parametrize("operation", ["allowed", "split", "min_size", "fill_holes", "time"])
