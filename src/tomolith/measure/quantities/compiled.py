@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from tomolith.measure.quantities.plane import NOWHERE
+
 Labels = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
@@ -204,9 +206,9 @@ def find_ends(
     -------
     Places
         Shape (4, n_columns): -start and stop on the low side, -start and stop on the high side, in
-        indices of the volume; -2³¹ where the label does not occur.
+        indices of the volume; ``NOWHERE`` where the label does not occur.
     """
-    ends = np.full((4, len(plane)), -(2**31), np.int32)
+    ends = np.full((4, len(plane)), NOWHERE, np.int32)
     for c in range(len(plane)):
         start = 0
         for i in range(begin[c], begin[c + 1]):
@@ -259,3 +261,33 @@ def find_voids(
                 has[2, c] |= before == electrode
             before = label[i]
     return n, has
+
+
+@_compiled
+def sum_face(face: Places) -> tuple[Any, ...]:
+    """Sum up a map of whole numbers over the plan, (n_u, n_v), where it is not ``NOWHERE``.
+
+    Returns
+    -------
+    n_of_u, n_of_v
+        How many columns are known at each u, and at each v.
+    h_of_u, h_of_v
+        The sums of their numbers.
+    uv, hh
+        The sums of u · v and of the squares, over all columns that are known.
+    """
+    n_u, n_v = face.shape
+    n_of_u, h_of_u = np.zeros(n_u, np.int64), np.zeros(n_u, np.int64)
+    n_of_v, h_of_v = np.zeros(n_v, np.int64), np.zeros(n_v, np.int64)
+    uv = hh = np.int64(0)
+    for u in range(n_u):
+        for v in range(n_v):
+            known = np.int64(face[u, v] != NOWHERE)
+            h = known * face[u, v]
+            n_of_u[u] += known
+            n_of_v[v] += known
+            h_of_u[u] += h
+            h_of_v[v] += h
+            uv += known * u * v
+            hh += h * h
+    return n_of_u, n_of_v, h_of_u, h_of_v, uv, hh

@@ -21,7 +21,10 @@ from tomolith.measure.quantities.dendrite_pieces import (
 )
 from tomolith.measure.quantities.electrodes import Gap
 from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame
-from tomolith.measure.quantities.surfaces import Heights, Surfaces
+from tomolith.measure.quantities.plane import NOWHERE
+from tomolith.measure.quantities.surfaces import Surfaces
+
+Heights = npt.NDArray[np.float64]
 
 _HOW = "tips of dendrites against the faces of the electrodes"
 _SOURCE = "geometry; faces as in Huang et al., npj Comput. Mater. 9, 93 (2023)"
@@ -113,13 +116,14 @@ class TipsQuantity(DendriteColumnsQuantity):
 
 def _filled(surfaces: Surfaces, side: str) -> Heights:
     """Return the face of an electrode, from its plane in columns where it is not seen."""
-    heights, plane = surfaces.inner[side], surfaces.fit(side)
+    face, plane = surfaces.inner[side], surfaces.fit(side)
+    heights = np.asarray((face - surfaces.middle) * surfaces.size_um, np.float64)
     if plane is None:
-        return heights
+        return np.where(face != NOWHERE, heights, np.nan)
     u_um, v_um = surfaces.frame.plan_sizes_um(surfaces.grid, "a height")
     u, v = (np.arange(n) for n in heights.shape)
     flat = plane.c + plane.a * u[:, None] * u_um + plane.b * v * v_um
-    return np.where(np.isfinite(heights), heights, flat)
+    return np.where(face != NOWHERE, heights, flat)
 
 
 def _of_known(values: Heights, take: str) -> float | None:

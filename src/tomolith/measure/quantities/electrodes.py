@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 
-import numpy as np
-
 from tomolith.core import Grid, Interval
 from tomolith.measure.quantities.base import ClassValue, QuantityMap
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.measure.quantities.sides import electrode_part
-from tomolith.measure.quantities.surfaces import Heights, SurfaceQuantity, Surfaces, mean
+from tomolith.measure.quantities.surfaces import (
+    Ends,
+    SurfaceQuantity,
+    Surfaces,
+    scaled,
+    scaled_mean,
+)
 
 _WORST = "half-voxel boundary shift of each column's face, as the plane tilts most"
 
@@ -25,14 +29,6 @@ def side_names(name: str) -> tuple[str, ...]:
     ('position_stripping_side', 'position_plating_side')
     """
     return tuple(f"{name}_{side.replace(' ', '_')}" for side in (STRIPPING, PLATING))
-
-
-def side_maps(name: str, unit: str, by_side: dict[str, Heights]) -> tuple[QuantityMap, ...]:
-    """Return one map per side, called as :func:`side_names` says."""
-    return tuple(
-        QuantityMap(of_side, unit, by_side[side].astype(np.float32))
-        for of_side, side in zip(side_names(name), (STRIPPING, PLATING), strict=True)
-    )
 
 
 class _OfElectrodes(SurfaceQuantity):
@@ -67,7 +63,7 @@ class _OfElectrodes(SurfaceQuantity):
 class Position(_OfElectrodes):
     """Mean position in µm of each electrode's inner face, from the centre of the volume.
 
-    ``surfaces(grid).inner`` gives the maps.
+    ``maps`` gives the height of each column.
 
     Examples
     --------
@@ -89,11 +85,19 @@ class Position(_OfElectrodes):
 
     def of_side(self, surfaces: Surfaces, side: str) -> float | None:
         """Return the mean height."""
-        return mean(surfaces.inner[side])
+        return scaled_mean(surfaces.inner[side], surfaces.size_um, middle=surfaces.middle)
 
     def maps(self, grid: Grid) -> tuple[QuantityMap, ...]:
         """Return the heights of both inner faces."""
-        return side_maps("position", self.unit, self.surfaces(grid).inner)
+        found = self.surfaces(grid)
+        return tuple(
+            QuantityMap(
+                name,
+                self.unit,
+                scaled(found.inner[side], found.size_um, middle=found.middle),
+            )
+            for name, side in zip(self.map_names, (STRIPPING, PLATING), strict=True)
+        )
 
 
 class Roughness(_OfElectrodes):
@@ -104,8 +108,9 @@ class Roughness(_OfElectrodes):
     source = "Sq of ISO 25178-2"
 
     def of_side(self, surfaces: Surfaces, side: str) -> float | None:
-        """Return the root mean square."""
-        return surfaces.roughness_um(side)
+        """Return the root mean square, across the tilt."""
+        plane = surfaces.fit(side)
+        return None if plane is None else plane.rms_um * plane.cos_tilt
 
 
 class Tilt(_OfElectrodes):
@@ -125,7 +130,7 @@ class Tilt(_OfElectrodes):
         plane = surfaces.fit(side)
         if plane is None:
             return None
-        slope, doubt = math.hypot(plane.a, plane.b), surfaces.slope_doubt(side)
+        slope, doubt = math.hypot(plane.a, plane.b), plane.slope_doubt
         low, high = (math.degrees(math.atan(s)) for s in (max(slope - doubt, 0.0), slope + doubt))
         return Interval(low, high, _WORST)
 
@@ -133,8 +138,7 @@ class Tilt(_OfElectrodes):
 class LocalThickness(_OfElectrodes):
     """Mean thickness in µm of each electrode across its layer, corrected for the tilt.
 
-    Columns where the electrode leaves the volume are left out.
-    ``surfaces(grid).local_thickness_um(side)`` gives the map.
+    Columns where the electrode leaves the volume are left out. ``maps`` gives it for each column.
     """
 
     unit = "um"
@@ -144,13 +148,28 @@ class LocalThickness(_OfElectrodes):
 
     def of_side(self, surfaces: Surfaces, side: str) -> float | None:
         """Return the mean."""
-        return mean(surfaces.local_thickness_um(side))
+        return scaled_mean(self._of_columns(surfaces, side), _across_um(surfaces, side))
 
     def maps(self, grid: Grid) -> tuple[QuantityMap, ...]:
         """Return the thickness of both electrodes."""
-        surfaces = self.surfaces(grid)
-        found = {side: surfaces.local_thickness_um(side) for side in (STRIPPING, PLATING)}
-        return side_maps("local_thickness", self.unit, found)
+        found = self.surfaces(grid)
+        return tuple(
+            QuantityMap(
+                name,
+                self.unit,
+                scaled(self._of_columns(found, side), _across_um(found, side)),
+            )
+            for name, side in zip(self.map_names, (STRIPPING, PLATING), strict=True)
+        )
+
+    def _of_columns(self, surfaces: Surfaces, side: str) -> Ends:
+        return self.once(("thickness", self.frame, side), lambda: surfaces.thickness(side))
+
+
+def _across_um(surfaces: Surfaces, side: str) -> float:
+    """Return the size of a voxel across the tilt of an electrode."""
+    plane = surfaces.fit(side)
+    return surfaces.size_um * (plane.cos_tilt if plane else 1.0)
 
 
 class Gap(SurfaceQuantity):
@@ -173,14 +192,18 @@ class Gap(SurfaceQuantity):
         surfaces = self.surfaces(grid)
         planes = [surfaces.fit(side) for side in (STRIPPING, PLATING)]
         cosines = [plane.cos_tilt for plane in planes if plane]
-        along = mean(surfaces.gap_um)
+        along = scaled_mean(self._of_columns(surfaces), surfaces.size_um)
         across = None if along is None or not cosines else along * sum(cosines) / len(cosines)
         return ClassValue(self.parts[0], along), ClassValue(self.parts[1], across)
 
     def maps(self, grid: Grid) -> tuple[QuantityMap, ...]:
         """Return the distance along the axis."""
-        values = self.surfaces(grid).gap_um.astype(np.float32)
+        surfaces = self.surfaces(grid)
+        values = scaled(self._of_columns(surfaces), surfaces.size_um)
         return (QuantityMap("gap", self.unit, values),)
+
+    def _of_columns(self, surfaces: Surfaces) -> Ends:
+        return self.once(("gap", self.frame), surfaces.gap)
 
 
 class CellThickness(SurfaceQuantity):
@@ -200,4 +223,5 @@ class CellThickness(SurfaceQuantity):
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return the distance; ``None`` where no column shows both faces."""
-        return (ClassValue("cell", mean(self.surfaces(grid).cell_um)),)
+        surfaces = self.surfaces(grid)
+        return (ClassValue("cell", scaled_mean(surfaces.cell(), surfaces.size_um)),)

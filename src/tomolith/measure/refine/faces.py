@@ -13,13 +13,14 @@ from tomolith.core.box import Triple
 from tomolith.errors import InputError
 from tomolith.measure.quantities.base import ClassValue, Region
 from tomolith.measure.quantities.frame import PLATING, STRIPPING, Frame, find_frame
-from tomolith.measure.quantities.surfaces import SurfaceQuantity, Surfaces
+from tomolith.measure.quantities.plane import NOWHERE
+from tomolith.measure.quantities.surfaces import SurfaceQuantity
 from tomolith.measure.refine.classes import electrodes_alone
 
 Heights = npt.NDArray[np.float64]
 Plan = npt.NDArray[np.int32]
 
-FACE_BYTES = 200
+FACE_BYTES = 180
 """Held for each column while faces are found; a test measures it."""
 
 _SMOOTH_COLUMNS = 5
@@ -62,14 +63,11 @@ class Faces:
 
 
 class _Ends(SurfaceQuantity):
-    """Surfaces in voxels, whatever is known of the voxel size."""
+    """The surfaces alone."""
 
     def finish(self, grid: Grid) -> tuple[ClassValue, ...]:
         """Return nothing: only the maps are asked for."""
         return ()
-
-    def in_voxels(self, shape_zyx: Triple) -> Surfaces:
-        return self.surfaces(Grid(shape_zyx, (1.0, 1.0, 1.0)))
 
 
 def find_faces(
@@ -97,18 +95,18 @@ def find_faces(
     """
     alone = electrodes_alone(labelmap, axis)
     frame = find_frame(alone, axis=axis, plating_high=plating_high)
-    ends, shape = _Ends(alone.schema, frame), labelmap.grid.shape_zyx
+    ends = _Ends(alone.schema, frame)
     for core in labelmap.grid.box.tiles(block_zyx):
         ends.update(Region(alone.read(core), core, core))
-    surfaces, half = ends.in_voxels(shape), shape[axis] / 2
+    surfaces = ends.surfaces(labelmap.grid)
     planes, maps, outer = {}, {}, {}
     for side in (STRIPPING, PLATING):
-        inner = surfaces.inner[side] + half
+        inner = np.where(surfaces.inner[side] != NOWHERE, surfaces.inner[side], np.nan)
         planes[side] = _plane(inner, side, scan)
         maps[side] = _smooth(inner, planes[side])
-        cut = surfaces.is_cut[side] | ~np.isfinite(surfaces.outer[side])
+        cut = surfaces.is_cut[side] | (surfaces.outer[side] == NOWHERE)
         seen = surfaces.outer[side][~cut]
-        outer[side] = None if cut.mean() > 0.5 else float(np.median(seen) + half)
+        outer[side] = None if cut.mean() > 0.5 else float(np.median(seen))
     low, high = frame.sides
     return Faces(frame, maps[low] - 1, maps[high], planes, outer)
 
