@@ -34,7 +34,7 @@ PARTS: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "reading blocks": (("labelmap.py", "read"),),
         "each voxel beside its neighbours": (("runs.py", "_look"),),
         "faces between blocks": (("boundary.py", "_meet"),),
-        "voxels per column and side": (("columns.py", "_column_counts"),),
+        "voxels per column": (("columns.py", "class_columns"), ("columns.py", "column_counts")),
         "ends of the electrodes": (("surfaces.py", "_electrode_ends"),),
         "voids": (("voids.py", "look_at"),),
         "numbers and maps in the end": (

@@ -31,20 +31,23 @@ def column_counts(region: Region, frame: Frame, value: int) -> Columns:
     >>> column_counts(Region(labels, box, box), Frame.half_depth((1, 4, 2)), 1).tolist()
     [[[2, 0]], [[1, 1]]]
     """
-    counts, rank = _column_counts(region, frame)
-    return counts[rank[value]] if value in rank else np.zeros_like(counts[0])
+    from tomolith.measure.quantities import compiled
+
+    runs = look_through(region, frame).runs
+    counts = compiled.count_label(runs.begin, runs.stop, runs.label, runs.plane, value)
+    return counts.reshape(2, *runs.plan_shape)
 
 
 def class_columns(region: Region, frame: Frame, schema: ClassSchema) -> Columns:
     """Return the voxels of each class per column, both sides together, (n_classes, n_u, n_v)."""
+    from tomolith.measure.quantities import compiled
+
     key = ("class_columns", frame, schema.values)
     if key not in region.cache:
-        counts, rank = _column_counts(region, frame)
-        found = np.zeros((len(schema), *counts.shape[2:]), np.int32)
-        for i, value in enumerate(schema.values):
-            if value in rank:
-                np.add(counts[rank[value], 0], counts[rank[value], 1], out=found[i])
-        region.cache[key] = found
+        runs, place = look_through(region, frame).runs, np.full(256, -1, np.int32)
+        place[list(schema.values)] = np.arange(len(schema))
+        counts = compiled.count_classes(runs.begin, runs.stop, runs.label, place)
+        region.cache[key] = counts.reshape(-1, *runs.plan_shape)
     columns: Columns = region.cache[key]
     return columns
 
@@ -60,31 +63,7 @@ def class_seen(region: Region, frame: Frame, schema: ClassSchema) -> npt.NDArray
 
 def side_counts(region: Region, frame: Frame) -> Counts:
     """Return the number of voxels with each label value on each side, (256, 2)."""
-    key = ("side_counts", frame)
-    if key not in region.cache:
-        counts, rank = _column_counts(region, frame)
-        found = np.zeros((256, 2), np.int64)
-        found[list(rank)] = counts.sum(axis=(2, 3), dtype=np.int64)
-        region.cache[key] = found
-    n: Counts = region.cache[key]
-    return n
-
-
-def _column_counts(region: Region, frame: Frame) -> tuple[Columns, dict[int, int]]:
-    """Return the counts (n_values, 2, n_u, n_v) of the values that occur, and their places."""
-    from tomolith.measure.quantities import compiled
-
-    key = ("column_counts", frame)
-    if key not in region.cache:
-        look = look_through(region, frame)
-        runs, values = look.runs, np.flatnonzero(look.n_by_label)
-        rank = np.zeros(256, np.int32)
-        rank[values] = np.arange(len(values))
-        found = compiled.count_columns(runs.begin, runs.stop, runs.label, runs.plane, rank)
-        places = {int(value): i for i, value in enumerate(values)}
-        region.cache[key] = found.reshape(*found.shape[:2], *runs.plan_shape), places
-    counts: tuple[Columns, dict[int, int]] = region.cache[key]
-    return counts
+    return look_through(region, frame).n_by_side
 
 
 def assemble(

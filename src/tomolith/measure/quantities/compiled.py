@@ -36,11 +36,11 @@ def _compiled(loop: Loop) -> Loop:
 
 @_compiled
 def _flag(here: Labels, below: Labels, behind: Labels, flags: Labels) -> None:
-    """Flag the labels of a line that differ from a neighbour below, behind or to the right."""
-    for x in range(len(here)):
-        flags[x] = (here[x] != below[x]) | (here[x] != behind[x])
-    for x in range(len(here) - 1):
-        flags[x] |= here[x] != here[x + 1]
+    """Flag, by not 0, the labels of a line that differ from one below, behind or to the right."""
+    last = len(here) - 1
+    for x in range(last):
+        flags[x] = (here[x] ^ below[x]) | (here[x] ^ behind[x]) | (here[x] ^ here[x + 1])
+    flags[last] = (here[last] ^ below[last]) | (here[last] ^ behind[last])
 
 
 @_compiled
@@ -57,7 +57,7 @@ def _flagged(flags: Labels, eight: npt.NDArray[np.uint64], at: Places) -> int:
             if eight[k] != 0:
                 for x in range(8 * k, 8 * k + 8):
                     at[n] = x
-                    n += flags[x]
+                    n += flags[x] != 0
     return n
 
 
@@ -70,7 +70,9 @@ def _longer(values: Any, n: int) -> Any:
 
 @_compiled
 def look(labels: Labels, axis: int, plane: Places) -> tuple[Any, ...]:
-    """Compare each voxel with its next neighbours along z, y and x.
+    """Look at each voxel of a block once, beside its next neighbours along z, y and x.
+
+    One call does it all: between calls a thread has to wait for those that read.
 
     Parameters
     ----------
@@ -83,11 +85,30 @@ def look(labels: Labels, axis: int, plane: Places) -> tuple[Any, ...]:
 
     Returns
     -------
-    column, position, after
-        Where the label changes along ``axis``: the column, the index of the first voxel with the
-        new label, and that label. Within a column, positions ascend.
+    begin, stop, label
+        Run i of column c is run ``begin[c] + i``; where it stops, and its label.
+    n_by_side
+        The number of voxels with each label on each side, (256, 2).
     pairs
         How often labels a and b ≠ a are neighbours, a first, by the side of a; (2, 256, 256).
+    """
+    column, position, after, pairs = _changes(labels, axis, plane)
+    first, c = np.empty(len(plane), np.uint8), 0
+    for z in range(1 if axis == 0 else labels.shape[0]):
+        for y in range(1 if axis == 1 else labels.shape[1]):
+            for x in range(1 if axis == 2 else labels.shape[2]):
+                first[c] = labels[z, y, x]
+                c += 1
+    begin, stop, label = _sort_runs(column, position, after, first, labels.shape[axis])
+    return begin, stop, label, _count_sides(begin, stop, label, plane), pairs
+
+
+@_compiled
+def _changes(labels: Labels, axis: int, plane: Places) -> tuple[Any, ...]:
+    """Return where labels change along ``axis``, and the pairs of :func:`look`.
+
+    Of each change: the column, the index of the first voxel with the new label, and that label.
+    Within a column, the indices ascend.
     """
     n_z, n_y, n_x = labels.shape
     pairs = np.zeros((2, VALUES, VALUES), np.int64)
@@ -127,26 +148,12 @@ def look(labels: Labels, axis: int, plane: Places) -> tuple[Any, ...]:
 
 
 @_compiled
-def sort_runs(
+def _sort_runs(
     column: Places, position: Places, after: Labels, first: Labels, length: int
 ) -> tuple[Any, ...]:
     """Sort changes by column, so that each column is a row of runs.
 
-    Parameters
-    ----------
-    column, position, after
-        As :func:`look` returns them.
-    first
-        The label at the beginning of each column.
-    length
-        Voxels of a column.
-
-    Returns
-    -------
-    begin, stop, label
-        Run i of column c is run ``begin[c] + i``; where it stops, and its label.
-    n_by_label
-        The number of voxels with each label, (256,).
+    ``first`` is the label at the beginning of each column, ``length`` the voxels of a column.
     """
     n_columns = len(first)
     begin = np.ones(n_columns + 1, np.int32)
@@ -164,31 +171,52 @@ def sort_runs(
         stop[last[c]] = position[i]
         last[c] += 1
         label[last[c]] = after[i]
-    n_by_label = np.zeros(VALUES, np.int64)
     for c in range(n_columns):
         stop[last[c]] = length
-        start = 0
-        for i in range(begin[c], begin[c + 1]):
-            n_by_label[label[i]] += stop[i] - start
-            start = stop[i]
-    return begin, stop, label, n_by_label
+    return begin, stop, label
 
 
 @_compiled
-def count_columns(
-    begin: Places, stop: Places, label: Labels, plane: Places, rank: Places
-) -> Places:
-    """Return the voxels of each label per side and column, (n_labels, 2, n_columns).
-
-    ``rank`` is the place of each label in the result, (256,).
-    """
-    counts = np.zeros((rank.max() + 1, 2, len(plane)), np.int32)
+def _count_sides(begin: Places, stop: Places, label: Labels, plane: Places) -> Any:
+    """Return the number of voxels with each label on each side, (256, 2)."""
+    n = np.zeros((VALUES, 2), np.int64)
     for c in range(len(plane)):
         start = 0
         for i in range(begin[c], begin[c + 1]):
             n_low = min(stop[i], plane[c]) - min(start, plane[c])
-            counts[rank[label[i]], 0, c] += n_low
-            counts[rank[label[i]], 1, c] += stop[i] - start - n_low
+            n[label[i], 0] += n_low
+            n[label[i], 1] += stop[i] - start - n_low
+            start = stop[i]
+    return n
+
+
+@_compiled
+def count_classes(begin: Places, stop: Places, label: Labels, place: Places) -> Places:
+    """Return the voxels of each class per column, (n_classes, n_columns).
+
+    ``place`` is the place of each label in the result, (256,); negative where it has none.
+    """
+    counts = np.zeros((place.max() + 1, len(begin) - 1), np.int32)
+    for c in range(len(begin) - 1):
+        start = 0
+        for i in range(begin[c], begin[c + 1]):
+            if place[label[i]] >= 0:
+                counts[place[label[i]], c] += stop[i] - start
+            start = stop[i]
+    return counts
+
+
+@_compiled
+def count_label(begin: Places, stop: Places, label: Labels, plane: Places, value: int) -> Places:
+    """Return the voxels of one label per side and column, (2, n_columns)."""
+    counts = np.zeros((2, len(plane)), np.int32)
+    for c in range(len(plane)):
+        start = 0
+        for i in range(begin[c], begin[c + 1]):
+            if label[i] == value:
+                n_low = min(stop[i], plane[c]) - min(start, plane[c])
+                counts[0, c] += n_low
+                counts[1, c] += stop[i] - start - n_low
             start = stop[i]
     return counts
 

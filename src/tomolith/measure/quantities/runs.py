@@ -69,13 +69,18 @@ class Look:
     pairs
         How often label a stands before another label b along z, y or x, by the side of a's voxel;
         shape (2, 256, 256).
-    n_by_label
-        Voxels of each label, shape (256,).
+    n_by_side
+        Voxels of each label, on the low and on the high side; shape (256, 2).
     """
 
     runs: Runs
     pairs: Counts
-    n_by_label: Counts
+    n_by_side: Counts
+
+    @property
+    def n_by_label(self) -> Counts:
+        """Voxels of each label, shape (256,)."""
+        return self.n_by_side[:, 0] + self.n_by_side[:, 1]
 
 
 def look_through(region: Region, frame: Frame) -> Look:
@@ -109,11 +114,10 @@ def _look(region: Region, frame: Frame) -> Look:
 
     labels = np.require(region.core_labels, np.uint8, ["C", "W"])
     plane, length = _plane(region, frame), labels.shape[frame.axis]
-    column, position, after, pairs = compiled.look(labels, frame.axis, plane.ravel())
-    first = np.ascontiguousarray(labels.take(0, axis=frame.axis)).ravel()
-    begin, stop, label, n_by_label = compiled.sort_runs(column, position, after, first, length)
+    found = compiled.look(labels, frame.axis, plane.ravel())
+    begin, stop, label, n_by_side, pairs = found
     runs = Runs(plane.shape, length, begin, stop, label, plane.ravel())
-    return Look(runs, pairs, n_by_label)
+    return Look(runs, pairs, n_by_side)
 
 
 def _plane(region: Region, frame: Frame) -> Places:

@@ -111,8 +111,7 @@ class SurfaceQuantity(Quantity):
         value = self.schema["electrode"].value
         key = ("electrode_ends", self.frame)
         if key not in region.cache:
-            # a copy of the counts, so that those of the other classes are not kept with them
-            counts = column_counts(region, self.frame, value).copy()
+            counts = column_counts(region, self.frame, value)
             region.cache[key] = _electrode_ends(region, self.frame, value), counts
         self._add(self.frame.plan_key(region.core), *region.cache[key])
 
