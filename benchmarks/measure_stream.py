@@ -134,8 +134,9 @@ def _notes(share: float, peak: float) -> list[str]:
         "The labels are the phantom's own, of a cell drawn once and laid side by side as mirror "
         "images: they compress well, so reading is as fast as it gets. Rough labels are slower to "
         "read, and have more changes to count.",
-        "Zarr fetches and joins chunks in one thread, whoever asks: a second worker reads hardly "
-        "faster than one, so one reads while the other counts. Most of reading is work of the "
+        f"Plain reading asks for {WORKERS} blocks at a time. Measuring asks for one, ahead of the "
+        "one that is counted: Zarr fetches and joins chunks in one thread, whoever asks, so a "
+        "second reader is hardly faster. Most of reading is work of the "
         "interpreter, which its lock keeps to one thread; so are the plane before the pass and the "
         "numbers after it.",
         "Each voxel is read once. Before that nine cuts show where the plane between the "
