@@ -25,8 +25,7 @@ from tomolith.core import Box
 from tomolith.label.splits import Split
 from tomolith.learn.bundle import ModelBundle
 from tomolith.report.compared import Comparison, SystemFiles, read_comparison
-from tomolith.report.comparison import plus_minus, tables
-from tomolith.report.words import duration
+from tomolith.report.comparison import tables
 
 RECIPES = Path(__file__).resolve().parent / "recipes"
 # What a time limit takes the place of.
@@ -35,7 +34,17 @@ _ENDLESS = 100_000
 _ENDLESS_STAGES = {"ugsm_epochs": _ENDLESS, "epochs": _ENDLESS}
 FOREST_PX = 60_000  # that a forest learns from, in a shortened run
 _PICTURE_PX = 1000
+TIE = 0.01  # mean IoU that one seed cannot tell from chance
+QUIET = "`latency` compares the networks in turns."
+BUSY = (
+    "A shortened run takes latency and throughput for a tenth of a second each, in batches of one, "
+    "while other programs run: **orders of magnitude, not to rank by**. `latency` compares the "
+    "networks in turns, with their best batches."
+)
 _SHORT_PATCHES = 512  # patches between two looks at the validation slices
+
+
+Scored = tuple[str, float, float | None]  # name, mean over the seeds, standard deviation
 
 
 @dataclass(frozen=True)
@@ -156,6 +165,13 @@ class Outcome:
         row = self.comparison.row(system, metric, convention="pooled", class_name=class_name)
         return None if row is None else row.value
 
+    def scored(self, names: Sequence[str]) -> list[Scored]:
+        """Return the mean IoU of systems, with its standard deviation over several seeds."""
+        rows = {n: self.comparison.row(n, "iou", convention="pooled") for n in names}
+        return [
+            (n, r.value, r.sd) for n, r in rows.items() if r is not None and r.value is not None
+        ]
+
     @property
     def best(self) -> str:
         """Name of the system with the best mean IoU."""
@@ -231,36 +247,18 @@ def score_tables(outcome: Outcome) -> list[str]:
 
 
 def _cost(outcome: Outcome) -> str:
-    rows = []
-    for system in outcome.comparison.ranked:
-        values = {
-            key: outcome.comparison.row(system.name, key)
-            for key in ("parameters", "flops", "latency", "training_time")
-        }
-        numbers = {k: None if row is None else row.value for k, row in values.items()}
-        seconds = numbers["training_time"]
-        cells = [
-            system.name,
-            _text(numbers["parameters"], 1e-6, ",.3f"),
-            _text(numbers["flops"], 1e-9, ",.2f"),
-            "–" if seconds is None else duration(seconds),
-            _seen(outcome, system),
-        ]
-        if not outcome.extent.is_short:
-            cells.insert(3, plus_minus(values["latency"], 2))
-        rows.append(cells)
-    header = ["system", "parameters (million)", "GFLOP per patch", "training", "patches seen"]
-    if not outcome.extent.is_short:
-        header.insert(3, "latency of a patch (ms)")
+    made, is_short = tables(outcome.comparison)[-1], outcome.extent.is_short
+    kept = [i for i, name in enumerate(made.columns) if not (is_short and "best batch" in name)]
+    header = ("system", *(made.columns[i] for i in kept), "patches seen")
+    rows = [
+        (row.heading, *(row.cells[i] for i in kept), _seen(outcome, system))
+        for row, system in zip(made.rows, outcome.comparison.ranked, strict=True)
+    ]
     title = (
-        "Size and training of the first seed; patches seen say how far a training came; the time "
-        "of an ensemble is that of its weights alone"
+        "Cost; patches seen say how far the first seed came; the training of an ensemble is that "
+        "of its weights alone"
     )
-    return f"**{title}**\n\n" + table(header, rows)
-
-
-def _text(value: float | None, factor: float, form: str) -> str:
-    return "–" if value is None else format(value * factor, form)
+    return f"**{title}**\n\n{table(header, rows)}\n\n{BUSY if is_short else QUIET}"
 
 
 def _seen(outcome: Outcome, system: SystemFiles) -> str:
@@ -279,20 +277,39 @@ def rank_words(outcome: Outcome, networks: Sequence[str]) -> str:
     """Say in which order the systems came in, by mean IoU."""
     order = [s.name for s in outcome.comparison.ranked]
     words = "Rank by mean IoU: " + ", ".join(f"{i + 1}. {name}" for i, name in enumerate(order))
-    rivals = [name for name in order if name in networks]
+    rivals = outcome.scored([name for name in order if name in networks])
     return f"{words}. {winner_words(rivals)}" if len(rivals) > 1 else words + "."
 
 
-def winner_words(ranked: Sequence[str]) -> str:
-    """Say which of the ranked networks wins.
+def winner_words(ranked: Sequence[Scored]) -> str:
+    """Say against which of the ranked networks the first wins, and with which it is level.
 
     Examples
     --------
-    >>> winner_words(["unet", "ynet"])
+    >>> winner_words([("unet", 0.90, None), ("ynet", 0.85, None)])
     'The plain U-Net wins against ynet.'
+    >>> winner_words([("unet", 0.9, 0.02), ("a", 0.87, 0.02), ("b", 0.7, 0.01)])
+    'The plain U-Net wins against b; level with a (mean ± sd over the seeds overlap).'
+    >>> winner_words([("a", 0.9, None), ("unet", 0.899, None)])
+    '**a** is level with unet (with one seed each, less than 0.01 is no win).'
     """
-    winner = "The plain U-Net" if ranked[0] == "unet" else f"**{ranked[0]}**"
-    return f"{winner} wins against {', '.join(ranked[1:])}."
+    (best, score, sd), *others = ranked
+    level = [name for name, other, other_sd in others if _is_tie(score - other, sd, other_sd)]
+    beaten = [name for name, _, _ in others if name not in level]
+    winner = "The plain U-Net" if best == "unet" else f"**{best}**"
+    reason = f"with one seed each, less than {TIE:g} is no win"
+    if sd is not None:
+        reason = "mean ± sd over the seeds overlap"
+    tie = f"level with {', '.join(level)} ({reason})"
+    if not beaten:
+        return f"{winner} is {tie}."
+    return f"{winner} wins against {', '.join(beaten)}" + (f"; {tie}." if level else ".")
+
+
+def _is_tie(difference: float, first_sd: float | None, second_sd: float | None) -> bool:
+    if first_sd is None or second_sd is None:
+        return difference < TIE
+    return difference <= first_sd + second_sd
 
 
 def difference_words(outcome: Outcome, name: str, others: Sequence[str]) -> str:

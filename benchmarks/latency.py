@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from benchmarks.common import Result, table, usable_cores
+from benchmarks.latency_parts import BATCH as PARTS_BATCH
+from benchmarks.latency_parts import parts_table
 from benchmarks.predict_vs_monai import default_choice
 from tomolith.config import Component
 from tomolith.errors import MissingExtraError, TomolithError
@@ -125,7 +127,8 @@ def run(*, quick: bool, minutes: float | None = None) -> Result:
         heading = f"## {backend}, {precision}{', what a user gets by default' if usual else ''}"
         tables += [heading, _table(found, costs)]
         if usual:
-            verdicts = _verdicts(found)
+            verdicts = [*_verdicts(found), *_reasons(found, costs)]
+    tables += _where_the_time_goes(networks)
     what = (
         f"Networks with random weights and the published sizes, one channel and two classes, on "
         f"patches of {PATCH_PX} × {PATCH_PX} pixels, from grey values in memory to logits in "
@@ -142,6 +145,33 @@ def run(*, quick: bool, minutes: float | None = None) -> Result:
         [*verdicts, *notes],
         arguments=extent.arguments,
     )
+
+
+def _where_the_time_goes(networks: Mapping[str, nn.Module]) -> list[str]:
+    shown = {name: networks[name] for name in (REFERENCE, *GOALS) if name in networks}
+    found = [
+        "## Where the time goes",
+        f"Batches of {PARTS_BATCH}, the default of `predict`; medians of each part. The units and "
+        "the embedding compute in fp32 in mixed precision.",
+    ]
+    for backend, precision in dict.fromkeys((default_choice(), ("torch", "fp32"))):
+        found += [f"**{backend}, {precision}**", parts_table(shown, backend, precision)]
+    return found
+
+
+def _reasons(
+    found: Mapping[str, list[Timed]], costs: Mapping[str, tuple[int, int]]
+) -> Iterator[str]:
+    """Yield for each goal that is not reached how much of it is work, and how much speed."""
+    for name, goal in GOALS.items():
+        ratio = _best(found[name]).ratio(_best(found[REFERENCE]))
+        work = costs[name][1] / costs[REFERENCE][1]
+        if ratio > goal:
+            yield (
+                f"`{name}` computes {work:.2f} × the U-Net's operations and takes {ratio:.2f} × "
+                f"its time at the best batch: at the U-Net's speed it would take {work:.2f} ×"
+                + (", still more than asked for." if work > goal else ".")
+            )
 
 
 def build_networks(names: Sequence[str]) -> tuple[dict[str, nn.Module], list[str]]:

@@ -52,7 +52,9 @@ def notes(outcome: Outcome) -> list[str]:
     return [
         rank_words(outcome, NETWORKS),
         "Of single networks: "
-        + winner_words([s.name for s in outcome.comparison.ranked if s.name in SINGLE]),
+        + winner_words(
+            outcome.scored([s.name for s in outcome.comparison.ranked if s.name in SINGLE])
+        ),
         goal_words(f"Best mIoU ({best})", outcome.score(best), WANTED_IOU),
         goal_words(f"Its mDSC ({best})", outcome.score(best, "dice"), WANTED_DICE),
         difference_words(outcome, "transforcnn-light", ("transforcnn",)),

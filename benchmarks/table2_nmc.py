@@ -11,6 +11,7 @@ import tifffile
 from benchmarks.common import Result, table
 from benchmarks.comparison_page import Page, compare_by
 from benchmarks.comparisons import (
+    TIE,
     Outcome,
     Protocol,
     difference_words,
@@ -21,7 +22,6 @@ from benchmarks.found import labellers
 
 ONLY_NMC = ("1", "622")  # slices whose labels part NMC from the rest, and nothing else
 ACTIVE = "nmc"
-TIE = 0.01
 PROTOCOL = Protocol(
     "table2_nmc",
     short={"compare": {"train": {"batch": 8, "matphase": {"ugsm_batch": 8}}}},
