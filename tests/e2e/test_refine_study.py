@@ -67,7 +67,7 @@ def test_both_are_scored_and_refined_labels_are_better(study):
         & (scores["convention"] == "pooled")
         & (scores["subset"] == "test")
     ]
-    value = pooled.set_index(["metric", "class", "system"])["value"]
+    value = pooled.set_index(["metric", "class", "system"])["value"].sort_index()
     for metric, name in (("pixel_accuracy", ""), ("iou", ""), ("iou", "deposited")):
         assert value[metric, name, "unet, refined"] > value[metric, name, "unet"]
     # Li that was found is still there: what goes is what was none
