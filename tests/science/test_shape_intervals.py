@@ -147,4 +147,4 @@ def test_what_two_scans_share_cancels_in_the_swelling() -> None:
     (_, swelling) = series_changes(numbers, ["a", "b"], provenance=Provenance("test"))
     assert swelling.value == 10.0
     assert swelling.interval is not None
-    assert swelling.interval.half_width == pytest.approx(2.0 * math.sqrt(2) / 3)
+    assert swelling.interval.half_width == pytest.approx(2.0 * math.sqrt(2) / 2)

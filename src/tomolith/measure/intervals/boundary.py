@@ -15,7 +15,8 @@ OWN_SHARE = 0.2
 """A tenth of a voxel, of the half: how far the borders of a scan may lie apart from the others'.
 
 Of two scans of one simulated cell, as a small network segments them, the border of all Li lay apart
-by 0.06 voxel (rms of 20 cells); that of the Li of one half of the cell by 0.07 and 0.12.
+by 0.06 voxel (rms of 20 cells); that of the Li of one half of the cell by 0.07 and 0.12. How often
+the intervals of changes hold is counted on other cells.
 """
 
 

@@ -24,9 +24,9 @@ class ErrorLine:
     its own, and errors scatter about the line, not about zero. Their variance goes with what it
     would be were voxels independent.
 
-    That only a few slices stand for each held-out scan widens the scatter, by up to a quarter on
-    simulated cells. It is left in: what slices of one scan tell of it, by moments, overstates it
-    where they lie evenly, and intervals without it held too few dendrites.
+    That only a few slices stand for each held-out scan widens the scatter, with four slices by up
+    to a half on simulated cells. It is left in: what slices of one scan tell of it, by moments,
+    overstates it where they lie evenly, and intervals without it held too few dendrites.
 
     Parameters
     ----------

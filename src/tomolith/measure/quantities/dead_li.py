@@ -27,7 +27,10 @@ MIN_VOXELS = 27
 TOO_SMALL = "pieces too small to tell"
 """The part of a side that stands for what resolution cannot tell."""
 
-_LINKS = "gaps of up to two voxels may hide a link, links thinner than two voxels may be none"
+_LINKS = (
+    "gaps of up to two voxels may hide a link, links thinner than two voxels may be none; pieces "
+    "that are no Li are not in it"
+)
 
 
 class DeadLi(Quantity):
