@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,9 +74,33 @@ def slice_logits(
     >>> slice_logits(forward, np.ones((5, 7), np.float32), patch_px=4, batch=2).shape
     (2, 5, 7)
     """
-    height, width = image.shape
-    pads = [(0, max(0, patch_px - side)) for side in (height, width)]
-    padded = np.pad(image, pads, mode="symmetric")[None]
+    return next(
+        stack_logits(forward, image[None], patch_px=patch_px, batch=batch, is_fixed=is_fixed)
+    )
+
+
+def stack_logits(
+    forward: Forward,
+    images: npt.NDArray[np.float32],
+    *,
+    patch_px: int,
+    batch: int,
+    is_fixed: bool = True,
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield what :func:`slice_logits` gives for each of some slices (n, height, width).
+
+    Patches of several slices share a batch.
+
+    Examples
+    --------
+    >>> forward = lambda x: torch.cat([x, -x], dim=1)
+    >>> found = stack_logits(forward, np.ones((3, 5, 7), np.float32), patch_px=4, batch=8)
+    >>> [logits.shape for logits in found]
+    [(2, 5, 7), (2, 5, 7), (2, 5, 7)]
+    """
+    _, height, width = images.shape
+    pads = [(0, 0), *((0, max(0, patch_px - side)) for side in (height, width))]
+    padded = np.pad(images, pads, mode="symmetric")
     grid = PatchGrid(padded.shape, (1, patch_px, patch_px), OVERLAP_FRAC)
     whole = Box.whole(padded.shape)
     if not is_fixed:
@@ -87,8 +112,8 @@ def slice_logits(
         write=whole,
         batch_size=batch,
     )
-    _, logits = next(slices)
-    return logits[:, :height, :width].copy()
+    for _, logits in slices:
+        yield logits[:, :height, :width].copy()
 
 
 def choose_slices(
@@ -165,13 +190,29 @@ class SlicePredictor:
     ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
         """Yield logits (classes, height, width) and channels of the slices (example, z)."""
         table = channel_table(self.schema)
-        for example, z in places:
-            grey, labels = self.cache.read(example, z)
-            image = normalise_slice(grey, self.examples[example], z, self.normalisation)
-            logits = slice_logits(
-                self.forward, image, patch_px=self.patch_px, batch=self.batch, is_fixed=False
+        for group in self._groups(places):
+            images, truths = [], []
+            for example, z in group:
+                grey, labels = self.cache.read(example, z)
+                of = self.examples[example]
+                images.append(normalise_slice(grey, of, z, self.normalisation))
+                truths.append(table[labels])
+            found = stack_logits(
+                self.forward,
+                np.stack(images),
+                patch_px=self.patch_px,
+                batch=self.batch,
+                is_fixed=False,
             )
-            yield logits, table[labels]
+            yield from zip(found, truths, strict=True)
+
+    def _groups(self, places: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+        """Yield slices of one scan that are small enough to share a batch of patches."""
+        for example, own in itertools.groupby(places, key=lambda place: place[0]):
+            area = math.prod(self.examples[example].image.grid.shape_zyx[1:])
+            n = max(1, self.batch * self.patch_px**2 // area)
+            of_scan = list(own)
+            yield from (of_scan[i : i + n] for i in range(0, len(of_scan), n))
 
 
 def validate(

@@ -10,7 +10,13 @@ import torch
 
 from tomolith.core import Grid
 from tomolith.learn.settings import TrainSettings
-from tomolith.learn.validation import LEAST_SLICES, affordable_px, choose_slices, slice_logits
+from tomolith.learn.validation import (
+    LEAST_SLICES,
+    affordable_px,
+    choose_slices,
+    slice_logits,
+    stack_logits,
+)
 
 
 def scan(n: int, side: int) -> SimpleNamespace:
@@ -50,3 +56,17 @@ def test_a_slice_of_one_patch_is_computed_alone_where_batches_may_differ(is_fixe
     found = slice_logits(forward, image, patch_px=32, batch=16, is_fixed=is_fixed)
     assert seen == expected
     assert found.shape == (2, 32, 32)
+
+
+@pytest.mark.parametrize("side", [24, 32, 50])
+def test_slices_that_share_a_batch_are_what_they_are_alone(side):
+    images = np.random.default_rng(0).normal(size=(5, side, side)).astype(np.float32)
+    options = {"patch_px": 32, "batch": 4, "is_fixed": False}
+
+    def forward(image):
+        return torch.cat([image, image.cumsum(dim=3)], dim=1)
+
+    together = list(stack_logits(forward, images, **options))
+    assert len(together) == 5
+    for image, logits in zip(images, together, strict=True):
+        np.testing.assert_array_equal(logits, slice_logits(forward, image, **options))
