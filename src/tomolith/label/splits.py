@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +13,11 @@ from pydantic import Field, field_validator
 from tomolith.config import Settings, did_you_mean
 from tomolith.core import Box
 from tomolith.core.box import Triple
+from tomolith.core.plane import Plane, turn, turn_box_back
 from tomolith.errors import RecipeError
 
-_PART = re.compile(r"(?P<scan>.+?)(?:\[(?P<start>\d+)(?:-(?P<stop>\d+))?\])?")
+PART = re.compile(r"(?P<scan>.+?)(?:\[(?P<start>\d+)(?:-(?P<stop>\d+))?\])?")
+"""How a scan, or slices of it, are named."""
 
 
 class SplitSettings(Settings):
@@ -26,11 +27,13 @@ class SplitSettings(Settings):
     ----------
     by
         ``"slice"`` draws single slices, right for sections (independent 2-D images);
-        ``"block"`` cuts each volume along z into training, validation and test blocks.
+        ``"block"`` cuts each volume along z into training, validation and test blocks, or along
+        the axis that slices of ``train.plane`` follow.
         ``"auto"`` chooses by the kind of scan.
     validation, test
         Scans, or slices of them, set apart by name: ``"300"``, ``"run-1[9]"``,
-        ``"run-1[9-11]"`` (both ends included).  Where given, the fraction is not used.
+        ``"run-1[9-11]"`` (both ends included).  Where given, the fraction is not used.  With
+        another ``train.plane`` than xy only whole scans can be kept for the test.
     validation_frac, test_frac
         Shares of all labelled slices; the default is the paper's 80/10/10.
     gap
@@ -76,27 +79,36 @@ class SliceRange:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The labelled slices of each part, as ranges in the order of the scans."""
+    """The labelled slices of each part, as ranges in the order of the scans.
+
+    Those that train and validate are slices of ``plane``; those of the test are slices of z
+    always, for in these all systems are scored.
+    """
 
     train: tuple[SliceRange, ...]
     validation: tuple[SliceRange, ...]
     test: tuple[SliceRange, ...] = ()
+    plane: Plane = "xy"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON: ``{"train": [[scan, z_start, z_stop], ...], ...}``."""
-        return {
+        parts = {
             part: [[r.scan_id, r.z_start, r.z_stop] for r in getattr(self, part)]
             for part in ("train", "validation", "test")
         }
+        return parts if self.plane == "xy" else {**parts, "plane": self.plane}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Split:
         """Read what :meth:`to_dict` wrote."""
         parts = ("train", "validation", "test")
-        return cls(*(tuple(SliceRange(*entry) for entry in values[part]) for part in parts))
+        ranges = (tuple(SliceRange(*entry) for entry in values[part]) for part in parts)
+        return cls(*ranges, plane=values.get("plane", "xy"))
 
 
-def slabs(ranges: Iterable[SliceRange], shapes: Mapping[str, Triple]) -> dict[str, tuple[Box, ...]]:
+def slabs(
+    ranges: Iterable[SliceRange], shapes: Mapping[str, Triple], *, plane: Plane = "xy"
+) -> dict[str, tuple[Box, ...]]:
     """Return the boxes of whole slices that ``ranges`` cover, by scan.
 
     Parameters
@@ -105,6 +117,8 @@ def slabs(ranges: Iterable[SliceRange], shapes: Mapping[str, Triple]) -> dict[st
         Slices of scans.
     shapes
         Shape (z, y, x) of each scan, by its id.
+    plane
+        Of the slices.
 
     Examples
     --------
@@ -113,8 +127,8 @@ def slabs(ranges: Iterable[SliceRange], shapes: Mapping[str, Triple]) -> dict[st
     """
     found: dict[str, tuple[Box, ...]] = {}
     for r in ranges:
-        _, height, width = shapes[r.scan_id]
-        box = Box((r.z_start, 0, 0), (r.z_stop, height, width))
+        _, height, width = turn(shapes[r.scan_id], plane)
+        box = turn_box_back(Box((r.z_start, 0, 0), (r.z_stop, height, width)), plane)
         found[r.scan_id] = (*found.get(r.scan_id, ()), box)
     return found
 
@@ -181,7 +195,7 @@ def split(scans: Sequence[LabelledScan], settings: SplitSettings) -> Split:
     >>> parts.validation[0].z_start, parts.test[0].z_start
     (7, 9)
     """
-    test, validation = _named_parts(scans, settings)
+    test, validation = named_parts(scans, settings)
     rng = np.random.default_rng(settings.seed)
     if not test:
         pool = _beside(scans, validation, settings)
@@ -192,40 +206,21 @@ def split(scans: Sequence[LabelledScan], settings: SplitSettings) -> Split:
     return _assemble(scans, settings, validation, test)
 
 
-def check_names(n_slices: Mapping[str, int], settings: SplitSettings) -> None:
-    """Refuse names that cannot be right whatever is labelled, before anything is.
-
-    Parameters
-    ----------
-    n_slices
-        Slices of each scan, by its id.
+def named_parts(
+    scans: Sequence[LabelledScan], settings: SplitSettings
+) -> tuple[set[Place], set[Place]]:
+    """Return the slices that are named for the test, and for validation.
 
     Raises
     ------
     RecipeError
-        A name is of no scan or of no slice, one is in both parts, or nothing is left to train on.
+        A name fits no labelled slice, or stands in both.
 
     Examples
     --------
-    >>> check_names({"a": 100, "b": 50}, SplitSettings(test=["a", "b[9-11]"]))
-    >>> check_names({"a": 100}, SplitSettings(test=["a"]))
-    Traceback (most recent call last):
-    tomolith.errors.RecipeError: the split leaves no slice for training: all are named...
+    >>> named_parts([LabelledScan("a", (3, 4))], SplitSettings(test="a[4]"))
+    ({('a', 4)}, set())
     """
-    scans = [LabelledScan(scan_id, tuple(range(n))) for scan_id, n in n_slices.items()]
-    test, validation = _named_parts(scans, settings)
-    if len(test | validation) == sum(n_slices.values()):
-        raise RecipeError(
-            "the split leaves no slice for training: all are named",
-            where="train.split",
-            mend="take some out of 'test' and 'validation', or add scans",
-        )
-
-
-def _named_parts(
-    scans: Sequence[LabelledScan], settings: SplitSettings
-) -> tuple[set[Place], set[Place]]:
-    """Return the slices that are named for the test, and for validation."""
     test = _named(scans, settings.test, "test")
     validation = _named(scans, settings.validation, "validation")
     if twice := test & validation:
@@ -235,38 +230,6 @@ def _named_parts(
             mend="name them in one of the two",
         )
     return test, validation
-
-
-def most_held_out(n_slices: Mapping[str, int], settings: SplitSettings) -> dict[str, int]:
-    """Return how many slices of each scan are kept for the test at most, whatever is labelled.
-
-    Parameters
-    ----------
-    n_slices
-        Slices of each scan, by its id.
-    settings
-        Of the split.
-
-    Examples
-    --------
-    >>> most_held_out({"a": 100, "b": 50}, SplitSettings(test=["a[9-11]"]))
-    {'a': 3, 'b': 0}
-    >>> most_held_out({"a": 95}, SplitSettings(test_frac=0.1))
-    {'a': 10}
-    """
-    if not settings.test:
-        return {scan_id: math.ceil(n * settings.test_frac) for scan_id, n in n_slices.items()}
-    held = dict.fromkeys(n_slices, 0)
-    for name in settings.test:
-        match = None if name in held else _PART.fullmatch(name)
-        scan_id = match["scan"] if match else name
-        if scan_id not in held:
-            continue
-        n = n_slices[scan_id]
-        if match and match["start"] is not None:
-            n = int(match["stop"] or match["start"]) - int(match["start"]) + 1
-        held[scan_id] = min(held[scan_id] + n, n_slices[scan_id])
-    return held
 
 
 def _beside(
@@ -303,7 +266,7 @@ def _named(scans: Sequence[LabelledScan], names: Iterable[str], part: str) -> se
     by_id = {scan.scan_id: scan for scan in scans}
     places: set[Place] = set()
     for name in names:
-        match = None if name in by_id else _PART.fullmatch(name)
+        match = None if name in by_id else PART.fullmatch(name)
         scan_id = match["scan"] if match else name
         if scan_id not in by_id:
             raise RecipeError(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tomolith.config import Component
 from tomolith.core import ClassSchema, Normalisation, Provenance, Volume
+from tomolith.core.plane import AXES, Plane
 from tomolith.errors import IntegrityError, MismatchError, ReadError
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.settings import TrainSettings
@@ -50,6 +51,9 @@ class ModelBundle:
     temperature
         What logits are divided by before the softmax, fitted on the validation slices; labels do
         not depend on it.
+    plane
+        Slices of which plane it learnt from, and is shown unless ``predict.planes`` says
+        otherwise; of an ensemble that of its first member.
 
     Examples
     --------
@@ -75,6 +79,7 @@ class ModelBundle:
     scores: Mapping[str, float | None] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=lambda: Provenance("train"))
     temperature: float = 1.0
+    plane: Plane = "xy"
 
     @property
     def fingerprint(self) -> str:
@@ -93,6 +98,53 @@ class ModelBundle:
         network = NETWORKS.build(self.network, self.in_channels, len(self.schema))
         load_into(network, self.weights, where=Path("weights.safetensors"))
         return network.eval()
+
+    def by_plane(self) -> dict[Plane, tuple[ModelBundle, float]]:
+        """Return the model that is shown each plane, and the weight of its logits; sum 1.
+
+        One model and plane, but of an ensemble whose members learnt from different planes: those
+        of one plane are then an ensemble of their own.
+
+        Examples
+        --------
+        >>> from tomolith.core import PRESETS
+        >>> unet = {"name": "unet", "channels": 2, "depth": 2}
+        >>> options = {"members": [unet] * 3, "weights": [1, 1, 2], "planes": ["xy", "xz", "xz"]}
+        >>> both = Component(name="ensemble", options=options)
+        >>> bundle = ModelBundle(
+        ...     both, PRESETS["li-binary"], None, False, Normalisation(), 1, 16,
+        ...     weights=NETWORKS.build(both, 1, 2).state_dict(),
+        ... )
+        >>> [(p, m.network.name, share) for p, (m, share) in bundle.by_plane().items()]
+        [('xy', 'unet', 0.25), ('xz', 'ensemble', 0.75)]
+        """
+        options = self.network.options
+        planes: Sequence[Plane] = options.get("planes") or ()
+        if not planes:
+            return {self.plane: (self, 1.0)}
+        found = {}
+        for plane in dict.fromkeys(planes):
+            kept = [i for i, own in enumerate(planes) if own == plane]
+            share = sum(options["weights"][i] for i in kept) / sum(options["weights"])
+            found[plane] = self._of_members(kept, plane), share
+        return found
+
+    def _of_members(self, kept: Sequence[int], plane: Plane) -> ModelBundle:
+        """Return one member of this ensemble, or an ensemble of some of them."""
+        members, weights = (self.network.options[key] for key in ("members", "weights"))
+        tensors = {
+            f"members.{k}.{name.removeprefix(start)}": tensor
+            for k, i in enumerate(kept)
+            for name, tensor in self.weights.items()
+            if name.startswith(start := f"members.{i}.")
+        }
+        if len(kept) == 1:
+            network = Component.model_validate(members[kept[0]])
+            tensors = {name.removeprefix("members.0."): t for name, t in tensors.items()}
+        else:
+            options = {"members": [members[i] for i in kept], "weights": [weights[i] for i in kept]}
+            network = Component(name="ensemble", options=options)
+        return replace(self, network=network, weights=tensors, plane=plane)
 
     def save(self, folder: Path) -> None:
         """Write the bundle into ``folder``, weights first; each file is whole or absent.
@@ -119,6 +171,7 @@ class ModelBundle:
             "sections": self.sections,
             "in_channels": self.in_channels,
             "patch_px": self.patch_px,
+            "plane": self.plane,
             "normalisation": asdict(self.normalisation),
             "temperature": self.temperature,
             "scores": dict(self.scores),
@@ -241,7 +294,9 @@ def _from_dict(values: dict[str, Any], tensors: dict[str, Tensor], path: Path) -
             settings=TrainSettings.model_validate(values["settings"]),
             scores=values["scores"],
             provenance=Provenance.from_dict(values["provenance"]),
-            temperature=_temperature(values.get("temperature", 1.0)),  # older models have none
+            # older models have none of these
+            temperature=_temperature(values.get("temperature", 1.0)),
+            plane=_plane(values.get("plane", "xy")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ReadError(
@@ -255,6 +310,13 @@ def _temperature(value: Any) -> float:
     if not 0 < float(value) < float("inf"):
         raise ValueError(f"temperature is {value}")
     return float(value)
+
+
+def _plane(value: Any) -> Plane:
+    if value not in AXES:
+        raise ValueError(f"plane is {value}")
+    plane: Plane = value
+    return plane
 
 
 def _same_size(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,12 +57,15 @@ class EnsembleResult:
 def join_models(members: Sequence[ModelBundle], weights: Sequence[float]) -> ModelBundle:
     """Return one bundle that gives the weighted mean of the members' probabilities.
 
-    Members of weight 0 are left out; the temperatures of the members are not used.
+    Members of weight 0 are left out; the temperatures of the members are not used. Where members
+    learnt from different planes, ``predict`` shows each its own, and averages the logits between
+    planes with the weights (batteryNET's fusion), the probabilities between members of one plane.
 
     Raises
     ------
     InputError
-        Not one weight for each member, a negative one, or all are 0; or a member is 3-D.
+        Not one weight for each member, a negative one, or all are 0; or a member is 3-D, or joins
+        models of several planes.
     MismatchError
         The members differ in classes, voxel size, normalisation, channels or patch size.
 
@@ -85,13 +89,13 @@ def join_models(members: Sequence[ModelBundle], weights: Sequence[float]) -> Mod
         )
     _check_alike(members)
     kept = [(m, float(w) / sum(weights)) for m, w in zip(members, weights, strict=True) if w > 0]
-    network = Component(
-        name="ensemble",
-        options={
-            "members": [{"name": m.network.name, **m.network.options} for m, _ in kept],
-            "weights": [weight for _, weight in kept],
-        },
-    )
+    options: dict[str, Any] = {
+        "members": [{"name": m.network.name, **m.network.options} for m, _ in kept],
+        "weights": [weight for _, weight in kept],
+    }
+    if _are_of_several_planes([member for member, _ in kept]):
+        options["planes"] = [member.plane for member, _ in kept]
+    network = Component(name="ensemble", options=options)
     tensors = {
         f"members.{i}.{name}": tensor
         for i, (member, _) in enumerate(kept)
@@ -123,7 +127,9 @@ def ensemble(
     """Make an ensemble of trained models, and store it as a model.
 
     With labelled scans the weights may be searched, and in any case the ensemble is scored and
-    its temperature fitted, on the validation slices of its members.
+    its temperature fitted, on the validation slices of its members. Not so where these learnt from
+    different planes: a slice that validates one member is cut by all slices that train another.
+    The split that is stored then names the test alone.
 
     Parameters
     ----------
@@ -143,14 +149,18 @@ def ensemble(
     InputError
         Weights are to be searched and there are no validation slices, or a member is 3-D.
     MismatchError
-        The members do not fit together, or were trained on different slices.
+        The members do not fit together, or were trained on different slices; of different planes:
+        they do not keep the same whole scans for the test.
     IntegrityError
         The weights of a member are damaged.
     DiskError
         ``folder`` cannot be written.
     """
-    _check_alike(members)
-    places = _validation_places(settings.members, examples, splits)
+    check_fusion(members, settings)
+    common = _common_test if _are_of_several_planes(members) else _common_split
+    split = common(settings.members, splits) if splits else Split((), ())
+    examples = [example.in_plane(split.plane) for example in examples]
+    places = _validation_places(examples, split)
     if settings.search is not None and not places:
         raise InputError(
             "there are no validation slices to search the weights on",
@@ -168,7 +178,7 @@ def ensemble(
         else:
             bundle = join_models(members, weights)
     if splits:
-        write_text(folder / "split.json", json.dumps(splits[0].to_dict(), indent=1))
+        write_text(folder / "split.json", json.dumps(split.to_dict(), indent=1))
     bundle.save(folder)
     return EnsembleResult(bundle, tuple(w / sum(weights) for w in weights), found)
 
@@ -234,10 +244,38 @@ class _ValidationSlices:
         return forward
 
 
-def _validation_places(
-    names: Sequence[str], examples: Sequence[Example], splits: Sequence[Split]
-) -> list[tuple[int, int]]:
-    for name, split in zip(names[1:], splits[1:], strict=False):
+def check_fusion(members: Sequence[ModelBundle], settings: EnsembleSettings) -> None:
+    """Refuse members that do not fit together; errors as of :func:`ensemble`."""
+    _check_alike(members)
+    if settings.search is not None and _are_of_several_planes(members):
+        raise InputError(
+            "the members learnt from different planes, so no slices validate them all",
+            where="ensemble.search",
+            mend="give 'weights'",
+        )
+
+
+def _are_of_several_planes(members: Sequence[ModelBundle]) -> bool:
+    return len({member.plane for member in members}) > 1
+
+
+def _common_test(names: Sequence[str], splits: Sequence[Split]) -> Split:
+    """Return the test of all members, whole scans of which none has learnt anything."""
+    kept = {r.scan_id for r in splits[0].test}
+    for name, split in zip(names, splits, strict=True):
+        learnt = {r.scan_id for r in (*split.train, *split.validation)}
+        if learnt & kept or {r.scan_id for r in split.test} != kept:
+            raise MismatchError(
+                f"'{name}' does not keep the same whole scans for the test as '{names[0]}'",
+                expected="whole scans, the same for all members, as these see different planes",
+                where="ensemble.members",
+                mend="train all members with the same 'train.split: {test: [scan]}'",
+            )
+    return Split((), (), splits[0].test)
+
+
+def _common_split(names: Sequence[str], splits: Sequence[Split]) -> Split:
+    for name, split in zip(names, splits, strict=True):
         if split != splits[0]:
             raise MismatchError(
                 f"'{name}' was trained and validated on other slices than '{names[0]}'",
@@ -245,10 +283,12 @@ def _validation_places(
                 where="ensemble.members",
                 mend="train all members with the same 'train.split', scans and labels",
             )
-    if not splits:
-        return []
+    return splits[0]
+
+
+def _validation_places(examples: Sequence[Example], split: Split) -> list[tuple[int, int]]:
     numbers = {e.scan_id: i for i, e in enumerate(examples)}
-    ranges = [r for r in splits[0].validation if r.scan_id in numbers]
+    ranges = [r for r in split.validation if r.scan_id in numbers]
     places = [(numbers[r.scan_id], z) for r in ranges for z in range(r.z_start, r.z_stop)]
     return choose_slices(places, examples, most_px=TrainSettings().validation_pixels)
 
@@ -262,6 +302,12 @@ def _check_alike(members: Sequence[ModelBundle]) -> None:
                 expected="networks that see slices",
                 where="ensemble.members",
                 mend="leave it out; its predictions can be compared with theirs",
+            )
+        if member.network.options.get("planes"):
+            raise InputError(
+                "a member is itself an ensemble of models of several planes",
+                where="ensemble.members",
+                mend="name its members instead",
             )
     first, want = members[0], _facts(members[0])
     for i, member in enumerate(members[1:], start=1):

@@ -21,6 +21,7 @@ from tomolith.core import (
     Normalisation,
     Volume,
 )
+from tomolith.core.plane import TurnedArray, turn_volume
 from tomolith.errors import InputError, MismatchError
 from tomolith.label.splits import LabelledScan
 from tomolith.learn.losses.base import IGNORE
@@ -84,6 +85,14 @@ class Example:
         """Return a scan of which nothing is labelled; its labels take no memory."""
         array = np.broadcast_to(np.uint8(schema.unlabelled), image.grid.shape_zyx)
         return cls(scan_id, image, LabelMap(Volume(array, image.grid), schema), stats, invalid)
+
+    def in_plane(self, plane: str) -> Example:
+        """Return the example seen in the slices of ``plane``; nothing is read."""
+        if plane == "xy":
+            return self
+        labels = LabelMap(turn_volume(self.labels.volume, plane), self.labels.schema)
+        invalid = None if self.invalid is None else TurnedArray(self.invalid, plane)
+        return Example(self.scan_id, turn_volume(self.image, plane), labels, self.stats, invalid)
 
     def read_labels(self, box: Box) -> npt.NDArray[Any]:
         """Return the label values of ``box``, unlabelled where the image is invalid."""

@@ -2,25 +2,22 @@
 
 In the plane ``xz`` a slice is what has one y, its rows run along z and its columns along x. All
 patch grids are anchored at the origin of the volume, so labels do not depend on blocks here
-either. Source: batteryNET (Huang et al.) predicts in-plane and cross-sectional slices; their mean
-is our choice.
+either. Source: batteryNET (Huang et al.) learns from in-plane and cross-sectional slices, and
+averages the logits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from tomolith.blocks import PatchGrid
 from tomolith.core import Box, Grid
 from tomolith.core.box import Triple
+from tomolith.core.plane import AXES, turn, turn_back, turn_box_back
 from tomolith.errors import InputError
 
 TOLERANCE_FRAC = 0.01
-
-# axes of the volume (z, y, x) that are slice, row and column
-_AXES = MappingProxyType({"xy": (0, 1, 2), "xz": (1, 0, 2), "yz": (2, 0, 1)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,37 +48,43 @@ class PlanePatches:
         cls, name: str, shape_zyx: Triple, *, patch_px: int, overlap_frac: float, depth: int = 1
     ) -> PlanePatches:
         """Return square patches of ``depth`` slices in the plane ``name`` of ``shape_zyx``."""
-        shape = _permuted(shape_zyx, _AXES[name])
+        shape = turn(shape_zyx, name)
         return cls(name, PatchGrid(shape, (depth, patch_px, patch_px), overlap_frac))
 
     @property
     def axes(self) -> Triple:
         """Axes of the volume that are slice, row and column."""
-        return _AXES[self.name]
+        return AXES[self.name]
 
     @property
     def halo_zyx(self) -> Triple:
         """How far beyond a box of the volume the patches that meet it can reach."""
-        return self._back(self.patches.halo_zyx)
+        return turn_back(self.patches.halo_zyx, self.name)
 
     def turn(self, box: Box) -> Box:
         """Return a box of the volume in (slice, row, column)."""
-        return Box(_permuted(box.start_zyx, self.axes), _permuted(box.stop_zyx, self.axes))
+        return Box(turn(box.start_zyx, self.name), turn(box.stop_zyx, self.name))
 
     def turn_back(self, box: Box) -> Box:
         """Return a box in (slice, row, column) in the axes of the volume."""
-        return Box(self._back(box.start_zyx), self._back(box.stop_zyx))
+        return turn_box_back(box, self.name)
 
     def read_box(self, box: Box) -> Box:
         """Return the voxels of the volume that the patches meeting ``box`` need."""
         return self.turn_back(self.patches.read_box(self.turn(box)))
 
-    def _back(self, values: Triple) -> Triple:
-        return _permuted(values, _inverse(self.axes))
 
-
-def check_planes(planes: tuple[str, ...], grid: Grid) -> None:
+def check_planes(planes: Sequence[str], grid: Grid, *, key: str = "predict.planes") -> None:
     """Refuse planes across the slices where voxels are not cubes.
+
+    Parameters
+    ----------
+    planes
+        What is asked for.
+    grid
+        Of the scan.
+    key
+        Where in the recipe it is asked for.
 
     Raises
     ------
@@ -104,8 +107,9 @@ def check_planes(planes: tuple[str, ...], grid: Grid) -> None:
         raise InputError(
             f"the planes {', '.join(across)} need voxels of equal sides",
             expected=expected,
-            where="predict.planes",
-            mend="set 'planes: [xy]', or resample the scan",
+            where=key,
+            mend=f"set '{'planes: [xy]' if key == 'predict.planes' else 'plane: xy'}', "
+            "or resample the scan",
         )
 
 
@@ -167,11 +171,3 @@ def union(boxes: list[Box]) -> Box:
     z0, y0, x0 = (min(b.start_zyx[a] for b in boxes) for a in range(3))
     z1, y1, x1 = (max(b.stop_zyx[a] for b in boxes) for a in range(3))
     return Box((z0, y0, x0), (z1, y1, x1))
-
-
-def _permuted(values: Triple, axes: Triple) -> Triple:
-    return values[axes[0]], values[axes[1]], values[axes[2]]
-
-
-def _inverse(axes: Triple) -> Triple:
-    return axes.index(0), axes.index(1), axes.index(2)

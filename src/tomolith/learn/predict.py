@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,8 +103,9 @@ def predict(
     plan = plan_prediction(scan.grid, bundle, settings, layout=scan.layout, dtype=scan.image.dtype)
     folder = scan.path.parent / ".tomolith" / f"{scan.id}.{name}"
     with lock(folder, title):
-        backend = build_predictor(bundle.build_network(), plan.batch_shape, settings)
-        key = _key(scan, bundle, plan, settings=settings, backend=BackendInfo.of(backend))
+        backends = _build_backends(plan, settings)
+        engine = ", ".join(dict.fromkeys(str(BackendInfo.of(backend)) for backend in backends))
+        key = _key(scan, bundle, plan, settings=settings, engine=engine)
         marks = Marks(folder, key)
         outputs = Outputs(
             scan,
@@ -115,7 +116,7 @@ def predict(
         if outputs.are_made(key):
             marks.clear()
             return scan.labels(name)
-        made_from = (f"scan {scan.id}", f"model {bundle.fingerprint}", str(BackendInfo.of(backend)))
+        made_from = (f"scan {scan.id}", f"model {bundle.fingerprint}", engine)
         outputs.open(
             marks,
             all_done=all(marks.is_done(block.name) for block in plan.blocks),
@@ -123,7 +124,7 @@ def predict(
         )
         run_blocks(
             plan.blocks,
-            BlockPredictor(scan, bundle, plan, backend=backend, outputs=outputs),
+            BlockPredictor(scan, bundle, plan, backends=backends, outputs=outputs),
             executor=settings.executor,
             workers=settings.workers,
             marks=marks,
@@ -137,7 +138,8 @@ def predict(
 class BlockPredictor:
     """Reads, predicts and writes one block; may be called from several threads.
 
-    One thread at a time runs the network, the others read, blend or write.
+    Each plane of the plan has its own backend, or shares it with others. One thread at a time runs
+    a network, the others read, blend or write.
     """
 
     def __init__(
@@ -146,14 +148,14 @@ class BlockPredictor:
         bundle: ModelBundle,
         plan: PredictPlan,
         *,
-        backend: Backend,
+        backends: Sequence[Backend],
         outputs: Outputs,
     ) -> None:
         self._image, self._invalid = scan.image, scan.invalid
         self._stats: tuple[IntensityStats, ...] = scan.stats
         self._normalisation: Normalisation = bundle.normalisation
         self._schema, self._temperature = bundle.schema, bundle.temperature
-        self._plan, self._backend, self._outputs = plan, backend, outputs
+        self._plan, self._backends, self._outputs = plan, backends, outputs
         self._network_free = threading.Lock()
 
     def __call__(self, block: Block) -> None:
@@ -195,24 +197,31 @@ class BlockPredictor:
         self, image: npt.NDArray[Any], read: Box, write: Box
     ) -> Iterator[tuple[int, Float32]]:
         """Yield z and the channels (C, H, W) of each slice of ``write``, mean over the planes."""
-        planes = self._plan.planes
+        planes, weights = self._plan.planes, self._plan.weights
         if [plane.name for plane in planes] == ["xy"]:
-            yield from self._blend(planes[0], image, read, write)
+            yield from self._blend(planes[0], self._backends[0], image, read=read, write=write)
             return
         sums: Float32 | None = None
-        for plane in planes:
+        for plane, backend, weight in zip(planes, self._backends, weights, strict=True):
             first = plane.turn(write).start_zyx[0]
-            for number, logits in self._blend(plane, image, read, write):
+            for number, logits in self._blend(plane, backend, image, read=read, write=write):
                 if sums is None:
                     sums = np.zeros((len(logits), *write.shape_zyx), np.float32)
                 turned = sums.transpose(0, *(axis + 1 for axis in plane.axes))
+                logits *= np.float32(weight)
                 turned[:, number - first] += logits
         assert sums is not None
-        sums /= np.float32(len(planes))
+        sums /= np.float32(sum(weights))
         yield from enumerate(sums.swapaxes(0, 1), start=write.start_zyx[0])
 
     def _blend(
-        self, plane: PlanePatches, image: npt.NDArray[Any], read: Box, write: Box
+        self,
+        plane: PlanePatches,
+        backend: Backend,
+        image: npt.NDArray[Any],
+        *,
+        read: Box,
+        write: Box,
     ) -> Iterator[tuple[int, Float32]]:
         is_3d = len(self._plan.batch_shape) == 5
 
@@ -225,17 +234,17 @@ class BlockPredictor:
             # of a 2-D network the one slice is the one channel
             return given[None] if is_3d else given
 
+        def infer(batch: Float32) -> Float32:
+            with self._network_free:
+                return backend.logits(batch)
+
         return blend_slices(
             prepare,
-            self._infer,
+            infer,
             patches=plane.patches,
             write=plane.turn(write),
             batch_size=self._plan.batch_shape[0],
         )
-
-    def _infer(self, batch: Float32) -> Float32:
-        with self._network_free:
-            return self._backend.logits(batch)
 
     def _empty(self, write: Box) -> BlockResult:
         shape = write.shape_zyx
@@ -247,6 +256,16 @@ class BlockPredictor:
             np.empty(shape, np.uint8) if "entropy" in asked else None,
             np.empty(shape, np.uint8) if "mutual_information" in asked else None,
         )
+
+
+def _build_backends(plan: PredictPlan, settings: PredictSettings) -> tuple[Backend, ...]:
+    """Return what runs the model of each plane; planes of one model share it."""
+    built: dict[int, Backend] = {}
+    for model in plan.models:
+        if id(model) not in built:
+            network = model.build_network()
+            built[id(model)] = build_predictor(network, plan.batch_shape, settings)
+    return tuple(built[id(model)] for model in plan.models)
 
 
 def _check_stats(scan: Scan) -> None:
@@ -264,7 +283,7 @@ def _key(
     plan: PredictPlan,
     *,
     settings: PredictSettings,
-    backend: BackendInfo,
+    engine: str,
 ) -> str:
     """Return the hash of all that a voxel's label depends on; blocks are not among it."""
     return settings_hash(
@@ -273,7 +292,8 @@ def _key(
         [stats.to_dict() for stats in scan.stats],
         [bundle.fingerprint, bundle.network, bundle.schema.to_dict(), str(bundle.normalisation)],
         bundle.temperature,
-        [settings.planes, settings.overlap_frac, plan.batch_shape],
-        [settings.flips, settings.mc_dropout, str(backend)],
+        [[plane.name for plane in plan.planes], plan.weights],
+        [settings.overlap_frac, plan.batch_shape],
+        [settings.flips, settings.mc_dropout, engine],
         [getattr(settings, kind) for kind in EXTRAS],
     )

@@ -22,6 +22,7 @@ from tomolith.blocks import (
 )
 from tomolith.core import Box, Grid
 from tomolith.core.box import Triple
+from tomolith.core.plane import Plane
 from tomolith.errors import InputError
 from tomolith.learn.backends import Choice, resolve
 from tomolith.learn.bundle import ModelBundle
@@ -49,8 +50,12 @@ class PredictPlan:
     ----------
     planes
         The patches of each plane in which the scan is predicted.
+    models
+        What is shown each of these planes; the same model where there is but one.
+    weights
+        Of each plane's logits, in the mean.
     batch_shape
-        Shape of every call of the network, (B, in_channels, H, W), or (B, in_channels, D, H, W).
+        Shape of every call of a network, (B, in_channels, H, W), or (B, in_channels, D, H, W).
     blocks
         Pieces of work, in volume order.
     block_zyx
@@ -60,6 +65,8 @@ class PredictPlan:
     """
 
     planes: tuple[PlanePatches, ...]
+    models: tuple[ModelBundle, ...]
+    weights: tuple[float, ...]
     batch_shape: BatchShape
     blocks: tuple[Block, ...]
     block_zyx: Triple
@@ -95,13 +102,16 @@ def plan_prediction(
     ------
     InputError
         The scan is smaller than a patch, the network cannot take such patches, or the voxels are
-        not cubes and other planes than those of the slices are asked for, or a 3-D network.
+        not cubes and other planes than those of the slices are asked for, or a 3-D network; or
+        mutual information of models of several planes.
     MemoryBudgetError
         The work does not fit ``settings.memory``; the message says what is needed.
     """
     network = bundle.build_network()
     patch_px = settings.patch_px or bundle.patch_px
-    planes = _planes(grid, network, settings, patch_px=patch_px)
+    shown = shown_models(bundle, settings)
+    models, weights = zip(*shown.values(), strict=True)
+    planes = _planes(grid, network, settings, names=tuple(shown), patch_px=patch_px)
     halo_zyx = _largest_halo(planes)
     is_3d = has_depth(network)
     choice = resolve(settings, is_3d=is_3d)
@@ -112,6 +122,7 @@ def plan_prediction(
         settings,
         n_classes=len(bundle.schema),
         depth=patch_px if is_3d else 1,
+        keeps_sums=tuple(shown) != ("xy",),
         dtype=np.dtype(dtype),
         fixed_bytes=_fixed_bytes(network, batch_shape, choice)
         + _sampling_bytes(settings, batch_shape, n_classes=len(bundle.schema)),
@@ -131,16 +142,44 @@ def plan_prediction(
             expected=f"at most {settings.memory}",
             mend="leave out 'block_zyx', or raise 'memory'",
         )
-    return PredictPlan(planes, batch_shape, blocks, block_zyx, projected_bytes)
+    return PredictPlan(planes, models, weights, batch_shape, blocks, block_zyx, projected_bytes)
+
+
+def shown_models(
+    bundle: ModelBundle, settings: PredictSettings
+) -> dict[Plane, tuple[ModelBundle, float]]:
+    """Return the model that is shown each plane, and its weight in the mean of the logits.
+
+    Raises
+    ------
+    InputError
+        Mutual information of members that are shown different planes is asked for.
+    """
+    if settings.planes is not None:
+        return dict.fromkeys(settings.planes, (bundle, 1.0))
+    found = bundle.by_plane()
+    if len(found) > 1 and settings.mutual_information:
+        raise InputError(
+            "mutual information is asked for, and the members are shown different planes, whose "
+            "logits are averaged",
+            where="predict.mutual_information",
+            mend="leave it out, or show all members the same planes, as in 'planes: [xy]'",
+        )
+    return found
 
 
 def _planes(
-    grid: Grid, network: nn.Module, settings: PredictSettings, *, patch_px: int
+    grid: Grid,
+    network: nn.Module,
+    settings: PredictSettings,
+    *,
+    names: tuple[Plane, ...],
+    patch_px: int,
 ) -> tuple[PlanePatches, ...]:
     is_3d = has_depth(network)
     if is_3d:
-        check_cubes(grid, settings.planes, where="predict")
-    check_planes(settings.planes, grid)
+        check_cubes(grid, names, where="predict")
+    check_planes(names, grid)
     divisor = int(getattr(network, "divisor", 1))
     if patch_px % divisor:
         raise InputError(
@@ -149,7 +188,7 @@ def _planes(
             where="predict.patch_px",
             mend=f"set 'patch_px: {max(1, round(patch_px / divisor)) * divisor}'",
         )
-    across = is_3d or any(name != "xy" for name in settings.planes)
+    across = is_3d or any(name != "xy" for name in names)
     sides = grid.shape_zyx if across else grid.shape_zyx[1:]
     if min(sides) < patch_px:
         fits = min(sides) // divisor * divisor
@@ -169,7 +208,7 @@ def _planes(
             overlap_frac=settings.overlap_frac,
             depth=patch_px if is_3d else 1,
         )
-        for name in settings.planes
+        for name in names
     )
 
 
@@ -184,6 +223,7 @@ def _memory_model(
     *,
     n_classes: int,
     depth: int,
+    keeps_sums: bool,
     dtype: np.dtype[Any],
     fixed_bytes: int,
 ) -> MemoryModel:
@@ -193,7 +233,7 @@ def _memory_model(
     )
     n_channels = n_classes + settings.mutual_information
     # across the slices the sums of a whole block are held, and one of its slices besides
-    sums = 0.0 if settings.planes == ("xy",) else 4 * n_channels * 9 / 8
+    sums = 4 * n_channels * 9 / 8 if keeps_sums else 0.0
     return MemoryModel(
         fixed_bytes=fixed_bytes,
         # the voxels, as much again in compressed chunks, and the mask of invalid ones
@@ -209,7 +249,7 @@ def _memory_model(
 
 
 def _fixed_bytes(network: nn.Module, batch_shape: BatchShape, choice: Choice) -> int:
-    """Return what the process holds whatever the blocks are."""
+    """Return what the process holds whatever the blocks are; ``network`` has all members in it."""
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     total = _LIBRARIES_BYTES + 3 * weights
     if choice.name == "openvino":

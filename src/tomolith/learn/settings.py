@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from tomolith.blocks import parse_bytes
 from tomolith.config import Component, Settings, did_you_mean
 from tomolith.core import Normalisation
+from tomolith.core.plane import Plane
 from tomolith.label.filters import CleanSettings
 from tomolith.label.splits import SplitSettings
 from tomolith.learn.matphase.settings import MatPhaseSettings
@@ -209,6 +210,9 @@ class TrainSettings(Settings):
         Time limit; the learning rate then falls with the time that has passed.
     patience
         Stop after so many epochs without a better validation IoU; ``None``: never.
+    plane
+        Slices of which plane train and validate. Other planes than ``"xy"`` need voxels of equal
+        sides, and only whole scans can be kept for the test.
     patch_px
         Side of the square patches, or of the cubes of a 3-D network (64 or so), a multiple of the
         network's divisor.
@@ -258,6 +262,7 @@ class TrainSettings(Settings):
     epochs: int = Field(60, ge=1)
     minutes: float | None = Field(None, gt=0)
     patience: int | None = Field(20, ge=1)
+    plane: Plane = "xy"
     patch_px: int = Field(128, ge=8)
     batch: int = Field(16, ge=1)
     patches_per_epoch: int | None = Field(None, ge=1)
@@ -290,9 +295,6 @@ class TrainSettings(Settings):
     def cache_bytes(self) -> int:
         """The cache's budget in bytes."""
         return parse_bytes(self.cache)
-
-
-Plane = Literal["xy", "xz", "yz"]
 
 
 class PredictSettings(Settings):
@@ -328,8 +330,9 @@ class PredictSettings(Settings):
         Voxels per block, a multiple of the label shards; ``None``: as large as
         the budget allows.
     planes
-        Planes in which the volume is predicted; the logits of several are averaged. Other planes
-        than ``"xy"``, that of the slices, need voxels of equal sides.
+        Planes in which the volume is predicted; the logits of several are averaged. ``None``: the
+        one whose slices trained the model; of an ensemble each member in its own. Other planes
+        than ``"xy"`` need voxels of equal sides.
     flips
         Predict every patch in its four mirrorings, and average the probabilities.
     mc_dropout
@@ -362,12 +365,12 @@ class PredictSettings(Settings):
     mutual_information: bool = False
     flips: bool = False
     mc_dropout: int = Field(0, ge=0, le=256)
-    planes: tuple[Plane, ...] = ("xy",)
+    planes: tuple[Plane, ...] | None = None
 
     @field_validator("planes")
     @classmethod
-    def _planes_differ(cls, value: tuple[Plane, ...]) -> tuple[Plane, ...]:
-        if not value or len(set(value)) < len(value):
+    def _planes_differ(cls, value: tuple[Plane, ...] | None) -> tuple[Plane, ...] | None:
+        if value is not None and (not value or len(set(value)) < len(value)):
             raise ValueError("planes of xy, xz and yz, each named once")
         return value
 

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from tomolith.config import settings_hash
-from tomolith.core import ClassSchema, Provenance
+from tomolith.core import ClassSchema, Grid, Provenance
 from tomolith.errors import InputError, MismatchError, RecipeError
 from tomolith.label.filters import clean_labels
+from tomolith.label.split_checks import check_whole_scans
 from tomolith.label.splits import Split, split
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.checkpoint import EpochRow, Progress, read_checkpoint
@@ -30,6 +31,7 @@ from tomolith.learn.examples import (
 from tomolith.learn.losses import LOSSES
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.optimise import channels_last, has_depth
+from tomolith.learn.planes import check_planes
 from tomolith.learn.sampling import PatchSampler
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.trainer import Task, Trainer
@@ -96,12 +98,14 @@ def train(
     Raises
     ------
     InputError
-        Nothing is labelled, or nothing unlabelled where that is to be learnt from.
+        Nothing is labelled, or nothing unlabelled where that is to be learnt from; slices across
+        are to train, and voxels are no cubes.
     MismatchError
         The examples differ in class schema, voxel size or kind.
     RecipeError
         A name or option is unknown, the patch does not fit the network, the split leaves nothing
-        to train or validate with, or the network cannot learn from what is unlabelled.
+        to train or validate with, or the network cannot learn from what is unlabelled; slices
+        across are to train, and the network sees cubes, or less than whole scans are held out.
     IntegrityError
         A checkpoint in ``folder`` is damaged.
     DiskError
@@ -126,7 +130,8 @@ def own_trainer(settings: TrainSettings) -> str | None:
     Raises
     ------
     RecipeError
-        The network is unknown, or has one and cannot learn from what is unlabelled.
+        The network is unknown, or has one and cannot learn from what is unlabelled, or sees cubes
+        where a plane is chosen.
 
     Examples
     --------
@@ -142,6 +147,13 @@ def own_trainer(settings: TrainSettings) -> str | None:
             where="train.unlabelled",
             mend="leave it out, or take another network",
         )
+    if has_depth(network) and settings.plane != "xy":
+        raise RecipeError(
+            f"the network '{settings.network.name}' sees cubes, which lie in all planes at once, "
+            f"and is to learn from the plane {settings.plane}",
+            where="train.plane",
+            mend="leave it out, or take a network that sees slices",
+        )
     return own
 
 
@@ -152,7 +164,9 @@ class TrainingPlan:
     Parameters
     ----------
     examples, schema
-        Scans with labels, and their classes.
+        Scans with labels, seen in the plane that trains, and their classes.
+    grid
+        Of the first scan as it is stored.
     slices
         All labelled slices.
     parts
@@ -161,6 +175,7 @@ class TrainingPlan:
 
     examples: Sequence[Example]
     schema: ClassSchema
+    grid: Grid
     slices: Sequence[LabelledSlice]
     parts: Split
 
@@ -183,13 +198,21 @@ class TrainingPlan:
 def plan_training(
     examples: Sequence[Example], settings: TrainSettings, schema: ClassSchema
 ) -> TrainingPlan:
-    """Clean the labels, find the labelled slices, divide them; raises as :func:`train` does."""
+    """Clean the labels, find the labelled slices, divide them; raises as :func:`train` does.
+
+    Scans that are kept for the test are seen in slices of z whatever the plane, as these are what
+    is scored; all others are turned.
+    """
     _check_alike(examples, schema)
-    cleaning = settings.clean_labels
+    plane, grid = settings.plane, examples[0].image.grid
+    check_planes((plane,), grid, key="train.plane")
+    check_whole_scans(settings.split, plane, [e.scan_id for e in examples])
+    cleaning, kept = settings.clean_labels, settings.split.test
+    examples = [e if e.scan_id in kept else e.in_plane(plane) for e in examples]
     examples = [replace(e, labels=clean_labels(e.labels, cleaning)) for e in examples]
     slices = index_labels(examples, schema)
-    parts = split(labelled_scans(examples, slices), settings.split)
-    return TrainingPlan(examples, schema, slices, parts)
+    parts = replace(split(labelled_scans(examples, slices), settings.split), plane=plane)
+    return TrainingPlan(examples, schema, grid, slices, parts)
 
 
 def run_training(
@@ -341,12 +364,11 @@ def _bundle(
     key: str,
     temperature: float,
 ) -> ModelBundle:
-    grid = plan.examples[0].image.grid
     return ModelBundle(
         network=settings.network,
         schema=plan.schema,
-        voxel_size_um=grid.voxel_size_um,
-        sections=grid.sections,
+        voxel_size_um=plan.grid.voxel_size_um,
+        sections=plan.grid.sections,
         normalisation=settings.normalisation.normalisation(),
         in_channels=1,
         patch_px=settings.patch_px,
@@ -360,4 +382,5 @@ def _bundle(
             seed=settings.seed,
         ),
         temperature=temperature,
+        plane=plan.parts.plane,
     )

@@ -236,11 +236,16 @@ def read_log(path: Path) -> dict[str, list[float | None]]:
 
 
 def _split(path: Path) -> dict[str, list[SliceRange]]:
+    """Return the ranges by subset; slices of another plane than xy are named so."""
     text = _text(path)
     try:
         subsets = json.loads(text) if text else {}
+        plane = subsets.get("plane", "xy")
+        across = "" if plane == "xy" else f", slices of the plane {plane}"
         return {
-            str(name): [SliceRange(str(s), int(a), int(b)) for s, a, b in ranges]
+            f"{name}{'' if name == 'test' else across}": [
+                SliceRange(str(s), int(a), int(b)) for s, a, b in ranges
+            ]
             for name, ranges in subsets.items()
             if isinstance(ranges, list)
         }

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomolith.errors import RecipeError
+from tomolith.label.split_checks import check_whole_scans
 from tomolith.label.splits import LabelledScan, SliceRange, Split, SplitSettings, slabs, split
 
 
@@ -117,3 +118,25 @@ def test_slabs_are_whole_slices_of_their_scans():
         ((5, 0, 0), (6, 4, 5)),
     ]
     assert [b.stop_zyx for b in found["b"]] == [(4, 7, 8)]
+
+
+def test_slabs_of_a_plane_lie_across_and_hold_the_voxels_of_its_slices():
+    ranges = (SliceRange("a", 1, 3), SliceRange("b", 0, 1))
+    shapes = {"a": (6, 4, 5), "b": (9, 7, 8)}
+    assert {k: [b.shape_zyx for b in v] for k, v in slabs(ranges, shapes, plane="xz").items()} == {
+        "a": [(6, 2, 5)],
+        "b": [(9, 1, 8)],
+    }
+    assert slabs(ranges, shapes, plane="yz")["a"][0].start_zyx == (0, 0, 1)
+
+
+@pytest.mark.parametrize("names", [["b[3]"], ["b", "b[3-4]"], ["c[1]"]])
+def test_slices_are_not_held_out_where_another_plane_trains(names):
+    check_whole_scans(SplitSettings(test=names), "xy", ["a", "b"])
+    with pytest.raises(RecipeError, match="whole scans, or nothing"):
+        check_whole_scans(SplitSettings(test=names), "yz", ["a", "b"])
+
+
+def test_scans_or_nothing_may_be_held_out_where_another_plane_trains():
+    check_whole_scans(SplitSettings(test=["b[3]"]), "yz", ["a", "b[3]"])  # a scan of that name
+    check_whole_scans(SplitSettings(test_frac=0), "xz", ["a"])

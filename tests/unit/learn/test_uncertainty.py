@@ -8,18 +8,15 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from predict_helpers import SCHEMA, small_bundle, small_image, small_scan, small_settings
+from predict_helpers import SCHEMA, small_bundle, small_scan, small_settings
 from tomolith.config import Component
-from tomolith.core import Grid, IntensityStats, Provenance
 from tomolith.errors import InputError
 from tomolith.learn.backends import build_backend
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.ensemble import join_models
 from tomolith.learn.networks import NETWORKS
-from tomolith.learn.predict import plan_prediction, predict
+from tomolith.learn.predict import predict
 from tomolith.learn.uncertainty import build_predictor, choose_masks, with_fixed_dropout
-from tomolith.store.layout import Layout
-from tomolith.store.scan import Scan
 
 SHAPE = (3, 70, 90)
 N = len(SCHEMA)
@@ -261,100 +258,3 @@ def test_older_mutual_information_goes_with_its_labels(tmp_path):
     predict(scan, bundle, small_settings(flips=True, mutual_information=True))
     predict(scan, bundle, small_settings(flips=True))
     assert not (scan.path / "mutual_information" / "prediction").exists()
-
-
-# Planes
-
-
-def cube(folder, shape_zyx=(34, 36, 45), size=(1.0, 1.0, 1.0), **more):
-    scan = Scan.create(
-        folder / "cube.zarr",
-        Grid(shape_zyx, size, **more),
-        np.uint8,
-        provenance=Provenance("test"),
-        layout=Layout((16, 16, 16), (16, 16, 32)),
-    )
-    image = small_image(shape_zyx, np.uint8)
-    scan.image.array[:] = image
-    scan.set_stats([IntensityStats.of_sample(image)])
-    scan.finish()
-    return scan
-
-
-def cubic_bundle():
-    return replace(small_bundle(), voxel_size_um=(1.0, 1.0, 1.0))
-
-
-def test_a_plane_is_the_prediction_of_the_turned_volume(tmp_path):
-    scan, bundle = cube(tmp_path), cubic_bundle()
-    image = scan.image.read(scan.grid.box)
-    for plane, axes in (("xz", (1, 0, 2)), ("yz", (2, 0, 1))):
-        predict(scan, bundle, small_settings(planes=[plane]), name=plane)
-        shape = tuple(scan.grid.shape_zyx[a] for a in axes)
-        turned = Scan.create(
-            tmp_path / f"{plane}.zarr",
-            Grid(shape, (1.0, 1.0, 1.0)),
-            np.uint8,
-            provenance=Provenance("test"),
-        )
-        turned.image.array[:] = image.transpose(axes)
-        turned.set_stats(list(scan.stats))
-        turned.finish()
-        predict(turned, bundle, small_settings())
-        assert np.array_equal(
-            labels_of(turned, "prediction"), labels_of(scan, plane).transpose(axes)
-        )
-
-
-PLANES = ("xy", "xz", "yz")
-
-
-def test_planes_are_averaged_before_the_softmax(tmp_path):
-    scan, bundle = cube(tmp_path), cubic_bundle()
-    shares = []
-    for planes in (PLANES, *((plane,) for plane in PLANES)):
-        predict(scan, bundle, small_settings(planes=planes, probabilities=True))
-        shares.append(scan.extra("probabilities/prediction")[...] / 255)
-    mean = np.exp(np.mean(np.log(np.array(shares[1:]) + 1e-3), axis=0))
-    assert abs(mean / mean.sum(axis=0) - shares[0]).max() < 0.02
-
-
-def test_planes_do_not_let_the_layout_show(tmp_path):
-    scan, bundle = cube(tmp_path), cubic_bundle()
-    extras = {"flips": True, "mutual_information": True, "planes": PLANES}
-    predict(scan, bundle, small_settings(**extras), name="whole")
-    blocks = {"block_zyx": (16, 32, 32), "executor": "threads", "workers": 2}
-    predict(scan, bundle, small_settings(**extras, **blocks), name="blocks")
-    assert np.array_equal(labels_of(scan, "whole"), labels_of(scan, "blocks"))
-    found = [scan.extra(f"mutual_information/{name}")[...] for name in ("whole", "blocks")]
-    assert np.array_equal(*found)
-    assert found[0].max() > 0
-
-
-@pytest.mark.parametrize(
-    ("size", "sections"), [(None, False), ((2.0, 1.0, 1.0), False), ((1.0, 1.0, 1.0), True)]
-)
-def test_planes_across_the_slices_need_cubic_voxels(size, sections):
-    grid = Grid((64, 64, 64), size, sections=sections)
-    plan_prediction(grid, small_bundle(), small_settings())
-    with pytest.raises(InputError, match="voxels of equal sides"):
-        plan_prediction(grid, small_bundle(), small_settings(planes=["xy", "xz"]))
-
-
-def test_too_few_slices_for_a_patch_are_refused():
-    grid = Grid((20, 64, 64), (1.0, 1.0, 1.0))
-    with pytest.raises(InputError, match="patch_px: 20"):
-        plan_prediction(grid, small_bundle(), small_settings(planes=["yz"]))
-    for wrong in ([], ["xy", "xy"]):
-        with pytest.raises(ValidationError, match="planes"):
-            small_settings(planes=wrong)
-
-
-def test_sums_of_all_planes_are_in_the_projection():
-    grid = Grid((256, 256, 256), (1.0, 1.0, 1.0))
-    fixed = {"block_zyx": (256, 256, 256), "memory": "64GiB"}
-    one, three = (
-        plan_prediction(grid, small_bundle(), small_settings(planes=p, **fixed)).projected_bytes
-        for p in (["xy"], ["xy", "xz", "yz"])
-    )
-    assert three - one > 4 * N * grid.n_voxels

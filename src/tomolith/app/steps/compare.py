@@ -9,7 +9,7 @@ from tomolith.app.steps.train import check_split
 from tomolith.app.study import Study
 from tomolith.config import settings_hash
 from tomolith.errors import InputError
-from tomolith.label.splits import most_held_out
+from tomolith.label.split_checks import most_held_out
 from tomolith.learn.comparison.settings import CompareSettings, Run
 from tomolith.learn.settings import TrainSettings
 
@@ -88,10 +88,10 @@ def check_planned_comparison(study: Study) -> None:
 
     section, base = study.recipe.compare, _base(study)
     check_runs(_runs(study), study.schema)
-    split = section.common(base).split
-    if not split.test and not split.test_frac:
+    common = section.common(base)
+    if not common.split.test and not common.split.test_frac:
         raise no_test_slice()
-    check_split(study, split, study.chosen_scans(section.scans, key="compare.scans"))
+    check_split(study, common, study.chosen_scans(section.scans, key="compare.scans"))
 
 
 def planned_bytes(study: Study) -> dict[str, int]:

@@ -76,12 +76,14 @@ def planned_ensemble(study: Study) -> ModelBundle:
         A member is no model, and no step of this recipe trains it.
     MismatchError
         The members do not fit together.
+    InputError
+        A member cannot be averaged, or no weights can be searched.
     """
     from dataclasses import replace
 
     from tomolith.app.steps.train import planned_model
     from tomolith.learn.bundle import ModelBundle
-    from tomolith.learn.ensemble import join_models
+    from tomolith.learn.ensemble import check_fusion, join_models
 
     section, train = study.recipe.ensemble, study.recipe.train
     members = []
@@ -93,6 +95,7 @@ def planned_ensemble(study: Study) -> ModelBundle:
     if train is not None and train.model in section.members:
         # the voxel size of what is still to be trained is not known here
         members = [replace(m, voxel_size_um=None, sections=False) for m in members]
+    check_fusion(members, section)
     even = [1.0] * len(members)
     return join_models(members, even if section.search else section.member_weights)
 

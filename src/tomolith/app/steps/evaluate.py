@@ -12,9 +12,10 @@ from tomolith.app.steps.refine import refined_scans, source_of
 from tomolith.app.study import Study
 from tomolith.config import progress, settings_hash
 from tomolith.core import Box, Provenance
+from tomolith.core.plane import Plane
 from tomolith.errors import InputError
 from tomolith.label.splits import SliceRange, Split, slabs
-from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, evaluate
+from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, Subset, evaluate
 from tomolith.measure.tables import write_scores
 from tomolith.store.scan import Scan
 
@@ -40,21 +41,21 @@ class EvaluateStep:
 
     def describe(self, study: Study) -> tuple[str, ...]:
         """Say what would be scored."""
-        section = study.recipe.evaluate
+        section, train = study.recipe.evaluate, study.recipe.train
+        subsets = _scored(study, train.plane if train else "xy")
+        if not subsets or (train and train.plane != "xy" and not train.split.test):
+            raise _nothing_to_score(study)
         baselines = ", ".join(section.baselines) or "no baseline"
-        return (f"against '{section.truth}', on {' and '.join(section.subsets)}; {baselines}",)
+        return (f"against '{section.truth}', on {' and '.join(subsets)}; {baselines}",)
 
     def run(self, study: Study) -> str:
         """Score every held-out slice; write the tables."""
         section = study.recipe.evaluate
         split = held_out(study)
-        parts = {s: getattr(split, s) for s in section.subsets if getattr(split, s)}
+        scored = _scored(study, split.plane)
+        parts = {s: getattr(split, s) for s in scored if getattr(split, s)}
         if not parts:
-            raise InputError(
-                f"the split has no slice for {' or '.join(section.subsets)}",
-                where=study.recipe_path,
-                mend="widen 'evaluate.subsets', or hold slices out under 'train.split'",
-            )
+            raise _nothing_to_score(study)
         _require_predictions(study, parts)
         systems = {system_name(study): study.recipe.predict.labels}
         if _scores_refined(study, parts):
@@ -75,8 +76,12 @@ class EvaluateStep:
 
 def held_out(study: Study) -> Split:
     """Return the split the model was trained with; without a training, all truth is test."""
-    if study.recipe.train:
-        path = study.root / "models" / study.recipe.train.model / "split.json"
+    recipe = study.recipe
+    if recipe.train:
+        path = study.root / "models" / recipe.train.model / "split.json"
+        own = study.model_folder() / "split.json"  # of an ensemble, whose members may differ
+        if recipe.ensemble and recipe.predict.model == recipe.ensemble.model and own.exists():
+            path = own
         return Split.from_dict(json.loads(path.read_text(encoding="utf-8")))
     truth = study.recipe.evaluate.truth
     whole = tuple(
@@ -85,6 +90,21 @@ def held_out(study: Study) -> Split:
         if truth in study.scan(scan_id).label_names()
     )
     return Split((), (), whole)
+
+
+def _scored(study: Study, plane: Plane) -> tuple[Subset, ...]:
+    """Return the subsets that are scored: slices of z, so the test alone where others train."""
+    subsets = study.recipe.evaluate.subsets
+    return subsets if plane == "xy" else tuple(s for s in subsets if s == "test")
+
+
+def _nothing_to_score(study: Study) -> InputError:
+    return InputError(
+        f"the split has no slice for {' or '.join(study.recipe.evaluate.subsets)}",
+        where=study.recipe_path,
+        mend="widen 'evaluate.subsets', or hold slices out under 'train.split' (whole scans for "
+        "the test, where slices of another plane than xy train)",
+    )
 
 
 def _scores_refined(study: Study, parts: dict[str, Sequence[SliceRange]]) -> bool:
@@ -121,8 +141,11 @@ def _pairs(
         yield Pair(scan_id, scan.labels(labels), truth, boxes, subset, system, shares)
 
 
-def _boxes(study: Study, ranges: Sequence[SliceRange]) -> dict[str, tuple[Box, ...]]:
-    return slabs(ranges, {r.scan_id: study.scan(r.scan_id).grid.shape_zyx for r in ranges})
+def _boxes(
+    study: Study, ranges: Sequence[SliceRange], *, plane: Plane = "xy"
+) -> dict[str, tuple[Box, ...]]:
+    shapes = {r.scan_id: study.scan(r.scan_id).grid.shape_zyx for r in ranges}
+    return slabs(ranges, shapes, plane=plane)
 
 
 def _label_with_otsu(study: Study, split: Split, parts: dict[str, Sequence[SliceRange]]) -> None:
@@ -134,7 +157,7 @@ def _label_with_otsu(study: Study, split: Split, parts: dict[str, Sequence[Slice
 
     learn_from = study.recipe.train.labels
     examples = []
-    for scan_id, boxes in _boxes(study, split.train).items():
+    for scan_id, boxes in _boxes(study, split.train, plane=split.plane).items():
         scan = study.scan(scan_id)
         examples.append(TrainingSlices(scan.image, scan.labels(learn_from), boxes))
     otsu = OtsuBaseline.fit(examples)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from tomolith.app.recipe import only
 from tomolith.app.study import Study
+from tomolith.core.plane import turn
 from tomolith.errors import InputError, RecipeError
-from tomolith.label.splits import SplitSettings, check_names
+from tomolith.label.split_checks import check_names, check_whole_scans
+from tomolith.learn.planes import check_planes
 from tomolith.learn.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class TrainStep:
         line = (
             f"network {section.network.name}, loss {section.loss.name}, "
             f"labels '{section.labels}' of {n_labelled} scans"
+            + f", plane {section.plane}"
+            * (section.plane != "xy")
         )
         if section.unlabelled.method == "none":
             return (line,)
@@ -72,7 +76,9 @@ def check_planned_training(study: Study) -> None:
     Raises
     ------
     RecipeError
-        The network, the loss, the patch or the split cannot be.
+        The network, the loss, the patch, the plane or the split cannot be.
+    InputError
+        Slices across are to train, and voxels are no cubes.
     MissingExtraError
         The network is of a library that is not installed.
     """
@@ -82,14 +88,20 @@ def check_planned_training(study: Study) -> None:
     check_training(only(TrainSettings, section), study.schema)
     without = _without_labels(study)
     chosen = study.chosen_scans(section.scans, key="train.scans")
-    check_split(study, section.split, [i for i in chosen if i not in without])
+    check_split(study, section, [i for i in chosen if i not in without])
 
 
-def check_split(study: Study, settings: SplitSettings, chosen: Sequence[str]) -> None:
-    """Refuse a split whose names do not fit the ``chosen`` scans, as these are planned."""
-    if settings.test or settings.validation:
-        planned = study.planned_scans()
-        check_names({i: planned[i].grid.shape_zyx[0] for i in chosen}, settings)
+def check_split(study: Study, settings: TrainSettings, chosen: Sequence[str]) -> None:
+    """Refuse a split or a plane that does not fit the ``chosen`` scans, as these are planned."""
+    split, plane = settings.split, settings.plane
+    check_whole_scans(split, plane, chosen)
+    if not (split.test or split.validation or plane != "xy"):
+        return
+    planned = study.planned_scans()
+    grids = {i: planned[i].grid for i in chosen}
+    for grid in grids.values():
+        check_planes((plane,), grid, key="train.plane")
+    check_names({i: turn(grid.shape_zyx, plane)[0] for i, grid in grids.items()}, split)
 
 
 def planned_model(study: Study) -> ModelBundle:
@@ -108,6 +120,7 @@ def planned_model(study: Study) -> ModelBundle:
         in_channels=1,
         patch_px=section.patch_px,
         weights=network.state_dict(),
+        plane=section.plane,
     )
 
 

@@ -236,7 +236,8 @@ class CompareSettings(Settings):
         Raises
         ------
         RecipeError
-            A key of ``train`` is unknown, or its value not acceptable.
+            A key of ``train`` is unknown, or its value not acceptable; or slices of another plane
+            than xy are to train.
         """
         return _changed(base, self.train, where="compare.train")
 
@@ -336,4 +337,17 @@ def classical_options(
 
 def _changed(base: TrainSettings, changes: Mapping[str, Any], *, where: str) -> TrainSettings:
     values = {name: getattr(base, name) for name in TrainSettings.model_fields}
-    return parse_settings(TrainSettings, {**values, **changes}, where=where)
+    settings = parse_settings(TrainSettings, {**values, **changes}, where=where)
+    _check_plane(settings, where)
+    return settings
+
+
+def _check_plane(settings: TrainSettings, where: str) -> None:
+    if settings.plane != "xy":
+        raise RecipeError(
+            f"slices of the plane {settings.plane} are to train",
+            expected="xy: a comparison labels and scores single slices of z",
+            where=where,
+            mend="set 'compare: {train: {plane: xy}}'; for other planes take 'train', 'ensemble' "
+            "and 'evaluate'",
+        )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tomolith.config import Component
+from tomolith.core.plane import AXES
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.networks.blocks import check_counts, check_input
 from tomolith.learn.optimise import has_depth
@@ -50,12 +51,16 @@ class Ensemble(nn.Module):
         The networks: names, or mappings of a name and its options.
     weights
         One for each member, above 0; they are divided by their sum.
+    planes
+        Slices of which plane each member learnt from, where these differ. For whoever predicts a
+        volume (:meth:`~tomolith.learn.bundle.ModelBundle.by_plane`): a call shows all members the
+        same image.
 
     Raises
     ------
     ValueError
-        No member, another number of weights than of members, a weight that is not above 0, or a
-        3-D member.
+        No member, another number of weights or planes than of members, a weight that is not above
+        0, or a 3-D member.
     InputError
         On a call: sides that are not multiples of ``divisor``, the least that suits all members.
 
@@ -73,9 +78,12 @@ class Ensemble(nn.Module):
         *,
         members: Sequence[Member] = ("unet", "transforcnn"),
         weights: Sequence[float] = (0.2, 0.8),
+        planes: Sequence[str] = (),
     ) -> None:
         super().__init__()
         check_counts(in_channels, n_classes)
+        if planes and (len(planes) != len(members) or not set(planes) <= set(AXES)):
+            raise ValueError(f"{len(members)} members have the planes {list(planes)}")
         if not members or len(weights) != len(members) or not all(w > 0 for w in weights):
             raise ValueError(
                 f"{len(members)} members have the weights {list(weights)}; "

@@ -53,14 +53,15 @@ class _Residual(Wrapped):
 class ResidualUNet(_Residual):
     """Residual U-Net of batteryNET: seven levels, 32 to 512 channels (MONAI).
 
-    Two residual units a level, each of two 3×3 convolutions with batch normalisation, PReLU and
-    dropout 0.2; strided convolutions down, transposed convolutions up, concatenated skips.
-    Source: the batteryNET paper (Methods), which uses MONAI's ``UNet``, after Kerfoot et al.,
-    STACOM 2018.
+    On the way down a level is one residual connection over two blocks, each a 3×3 convolution with
+    batch normalisation, dropout 0.2 and PReLU, of which the first halves the image (at the first
+    level, too); on the way up it is a transposed convolution and one more block, with a residual
+    connection of its own. Skips are concatenated.
 
-    As MONAI counts them, the units of a level are the convolutions of one residual block on the
-    way down; on the way up a level has its transposed convolution and one more convolution. The
-    first level already halves the image.
+    The paper says "two blocks a level". A block could also be a whole residual unit of two
+    convolutions. Meant here is what MONAI's ``UNet(num_res_units=2)`` builds, as that is the
+    published implementation: its "units" are the convolutions of one residual connection.
+    Source: the batteryNET paper (Methods), after Kerfoot et al., STACOM 2018.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ class ResidualUNet(_Residual):
     channels
         Channels of each level, from the top.
     units
-        Convolutions of each residual block on the way down.
+        Blocks (convolutions) of each level on the way down, under one residual connection.
     dropout
         Probability of dropping a value, in training.
 
@@ -125,7 +126,7 @@ class ResidualUNet3d(_Residual):
     strides
         2 where the step from one level to the next halves, 1 where it does not.
     units
-        Convolutions of each residual block on the way down.
+        Blocks (convolutions) of each level on the way down, under one residual connection.
     dropout
         Probability of dropping a value, in training.
 
