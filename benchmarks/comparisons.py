@@ -226,10 +226,14 @@ def extent_words(outcome: Outcome) -> str:
     threads = "all cores" if extent.threads is None else f"{extent.threads} CPU thread(s)"
     words = (
         f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each network on "
-        f"{threads}, {extent.seed_words}, instead of the protocol's epochs and seeds; a random "
-        f"forest learns from {FOREST_PX:,} pixels. Ranks may change with longer training, and "
-        "differences of a few hundredths may be chance. A network whose turn fell into a busy time "
-        "of the machine saw fewer patches than its speed allows (last table)."
+        f"{threads}, {extent.seed_words}, instead of the protocol's epochs and seeds. "
+    )
+    if any(system.name == "random_forest" for system in outcome.comparison.systems):
+        words += f"A random forest learns from {FOREST_PX:,} pixels. "
+    words += (
+        "Ranks may change with longer training, and differences of a few hundredths may be chance. "
+        "A network whose turn fell into a busy time of the machine saw fewer patches than its "
+        "speed allows."
     )
     left_out = protocol.left_out()
     if left_out:
