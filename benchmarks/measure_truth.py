@@ -41,7 +41,8 @@ RECIPE = {
     "train": {
         "labels": "hand",
         "network": "unet",
-        "batch": 8,
+        "loss": "dice",
+        "batch": 4,
         "balance": 0.5,
         "augment": {"rotate_deg": 10, "zoom": [0.9, 1.1], "flip": "left-right"},
         "split": {"validation_frac": 0.2},
@@ -144,8 +145,7 @@ def run(*, quick: bool, threads: int | None = None, work: Path | None = None) ->
         "the same voxels, and agree to rounding. Positions, gap and swelling are true where the "
         "simulated layers meet, not where voxels do, and may be off by a part of a voxel.",
         "Whole arrays: a deviation is a share of the number, of numbers by side a share of that of "
-        "the class. By side the plane between the electrodes counts: midway between them as "
-        "labelled, not as simulated; most of what it parts otherwise is background.",
+        "the class, parted by the plane halfway between the simulated electrodes.",
         "Numbers of the series, those against the cycler's charge and correlations of maps have "
         "known answers in the tests (`tests/science`, `tests/unit/measure`), not here.",
         "Predicted labels: the error is that of the network, none of it of the measuring. It is "
