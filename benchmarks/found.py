@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.comparisons import Outcome
+from tomolith.app.steps.compare import label_names
 from tomolith.core import Box, ClassSchema
 from tomolith.label.splits import Split
 from tomolith.learn.bundle import ModelBundle
@@ -23,7 +24,7 @@ def labellers(outcome: Outcome) -> Iterator[tuple[str, Labeller]]:
     """Yield the systems of a comparison by name, as trained with the first seed."""
     study, section = outcome.study, outcome.study.recipe.compare
     scans = tuple(study.scan(scan_id) for scan_id in study.scan_ids())
-    material = Material(scans, study.schema, section.labels or "truth", section.truth or "truth")
+    material = Material(scans, study.schema, *label_names(study))
     text = (next(iter(outcome.runs.values())) / "split.json").read_text(encoding="utf-8")
     split = Split.from_dict(json.loads(text))
     for run in section.runs(TrainSettings()):

@@ -72,7 +72,7 @@ def run(extent: Extent) -> Result:
     with ExitStack() as folders:
         for case in (Case(scan) for scan in list(SCANS)[: 1 if extent.quick else None]):
             folder = folders.enter_context(work_folder(extent, f"other_scan-{case.held_out}"))
-            outcome = run_protocol(case.protocol, extent, folder)
+            outcome = run_protocol(PROTOCOLS[case.held_out], extent, folder)
             outcomes.append(outcome)
             for system, labeller in labellers(outcome):
                 same, other = (

@@ -24,7 +24,7 @@ class CompareStep:
 
     def inputs(self, study: Study) -> tuple[str, ...]:
         """Return the hash of what the section takes over from other sections."""
-        return (settings_hash(_base(study), *_names(study)),)
+        return (settings_hash(_base(study), *label_names(study)),)
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
         """Return the tables, and the row and the model of every run."""
@@ -38,7 +38,7 @@ class CompareStep:
     def describe(self, study: Study) -> tuple[str, ...]:
         """Say what would be trained."""
         check_planned_comparison(study)
-        labels, truth = _names(study)
+        labels, truth = label_names(study)
         names = ", ".join(run.name for run in _runs(study))
         return (f"{names}; learns from '{labels}', scored against '{truth}'",)
 
@@ -48,7 +48,7 @@ class CompareStep:
         from tomolith.report.comparison import write_figures
 
         section = study.recipe.compare
-        labels, truth = _names(study)
+        labels, truth = label_names(study)
         chosen = study.chosen_scans(section.scans, key="compare.scans")
         rows = compare(
             [study.scan(scan_id) for scan_id in chosen],
@@ -127,7 +127,7 @@ def _base(study: Study) -> TrainSettings:
     return only(TrainSettings, train) if train else TrainSettings()
 
 
-def _names(study: Study) -> tuple[str, str]:
+def label_names(study: Study) -> tuple[str, str]:
     """Return the label maps that are learnt from and scored against."""
     section, recipe = study.recipe.compare, study.recipe
     labels = section.labels or (recipe.train.labels if recipe.train else "truth")

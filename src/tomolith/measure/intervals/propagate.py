@@ -112,7 +112,7 @@ def quotient(a: Interval, b: Interval) -> Interval | None:
     >>> quotient(Interval(27.0, 33.0, "x"), Interval(-1.0, 11.0, "x")) is None
     True
     """
-    if b.low <= 0 <= b.high:
+    if abs(b.centre) <= b.arm:
         return None
     ratio = a.centre / b.centre
     half = math.hypot(a.arm, ratio * b.arm) / abs(b.centre)
@@ -138,7 +138,7 @@ def change_frac(now: Interval, before: Interval) -> Interval | None:
     >>> change_frac(now, Interval(-1.0, 22.0, "x")) is None
     True
     """
-    if before.centre - before.arm <= 0 <= before.centre + before.arm:
+    if abs(before.centre) <= before.arm:
         return None
     ratio = now.centre / before.centre
     error = difference(now, scaled(before, ratio))
