@@ -192,8 +192,8 @@ def _growth(files: LithiumFiles) -> Drawn | None:
     scans = next((r.method for r in rows.values() if r.method), "").partition("; no interval")[0]
     caption = (
         f"Where dendrites and deposited Li fell, and where Li was redeposited later"
-        f"{f' ({scans})' if scans else ''}; share of the plan area. {_by_chance(files)}"
-        f"{_alike(files)}"
+        f"{f' ({scans})' if scans else ''}; share of the columns that hold labels. "
+        f"{_by_chance(files)}{_alike(files)}"
         f"Seen across the cell, {plan.way}."
     )
     return Drawn("lithium-growth.png", to_png(figure), "Where Li grows back", caption)
