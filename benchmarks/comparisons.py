@@ -192,14 +192,14 @@ def run_protocol(protocol: Protocol, extent: Extent, folder: Path) -> Outcome:
     path.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
     study = Study.load(path)
     if not is_done(STEPS["compare"], study):
-        _note_commit(folder)
+        note_commit(folder)
     run_study(study, say=print, until="compare")
     comparison = read_comparison(study.root)
     assert comparison is not None
     return Outcome(study, comparison, protocol, extent, folder)
 
 
-def _note_commit(folder: Path) -> None:
+def note_commit(folder: Path) -> None:
     """Remember under which commit something is trained: the page may be written later."""
     path = folder / "commits.txt"
     known = path.read_text().splitlines() if path.exists() else []
