@@ -178,8 +178,8 @@ def test_dead_li_is_as_doubtful_as_its_links_and_its_class() -> None:
     values |= {("dead_li_volume", "dendrite"): 5.0, ("dead_li_volume", "all Li"): 5.0}
     strata, sources = Strata(classes, counted), [Boundary(counted, faces)]
     links = Interval(4.0, 8.0, "links")
-    for piece in (1.0, 27.0):
-        scan = Scan(strata, sources, values, 1.0, piece)
+    for piece in (1, 27):
+        scan = Scan(strata, sources, values, voxel_um3=1.0, smallest_piece=piece)
         # the border of the dendrites: 3 voxels of 10; that of all Li: 6 of 30
         for part, share in (("dendrite", 0.3), ("all Li", 0.2)):
             found = of_dead_li(links, part, scan)

@@ -10,6 +10,7 @@ import numpy as np
 from tomolith.core import Interval, Measurement
 from tomolith.measure.held_out import HeldOut
 from tomolith.measure.intervals.combination import Strata
+from tomolith.measure.intervals.made_up import MadeUp
 from tomolith.measure.intervals.members import spread_of_members
 from tomolith.measure.intervals.rules import (
     DEAD_LI,
@@ -93,17 +94,16 @@ def attach_intervals(
     )
     size = scan.grid.voxel_size_um
     axis = "zyx".index(settings.plan_axis)
+    labelled = held_out if "confusion" in wanted.sources else None
     known = KnownScan(
         strata,
         find_sources(scan, labels_name, wanted, strata=strata, values=values, held_out=held_out),
         values,
-        None if size is None or "boundary" not in wanted.sources else size[axis],
-        _smallest_piece(settings) * (scan.grid.voxel_volume_um3 if size else 0.0),
-        find_tips(
-            held_out if "confusion" in wanted.sources else None,
-            axis=axis,
-            plating_high=settings.plating_side == "high",
-        ),
+        voxel_um=None if size is None or "boundary" not in wanted.sources else size[axis],
+        voxel_um3=scan.grid.voxel_volume_um3 if size else 0.0,
+        smallest_piece=_smallest_piece(settings),
+        tips=find_tips(labelled, axis=axis, plating_high=settings.plating_side == "high"),
+        made_up=MadeUp.of(labelled),
     )
     return spread_of_members([_with_interval(m, known) for m in found], scan, settings)
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from tomolith.core import Interval
 from tomolith.measure.intervals.combination import Strata
 from tomolith.measure.intervals.combine import Source, combine
+from tomolith.measure.intervals.made_up import MadeUp
 from tomolith.measure.intervals.propagate import clipped, part_of
 from tomolith.measure.intervals.tips import Tips
-from tomolith.measure.quantities.dead_li import TOO_SMALL
+from tomolith.measure.quantities.dead_li import MADE_UP, TOO_SMALL
 from tomolith.measure.quantities.frame import PLATING, STRIPPING
 from tomolith.measure.quantities.sides import ALL_LI, GROWN, electrode_part
 
@@ -60,18 +61,24 @@ class Scan:
         The numbers measured, by quantity and part.
     voxel_um
         Voxel size across the cell; ``None`` where it is unknown.
-    smallest_piece_um3
-        Below this, resolution cannot tell whether a piece is dead.
+    voxel_um3
+        Volume of a voxel.
+    smallest_piece
+        Below so many voxels, resolution cannot tell whether a piece is dead.
     tips
         What held-out slices tell of the tips of dendrites.
+    made_up
+        What held-out slices tell of labels that are wrong.
     """
 
     strata: Strata
     sources: Sequence[Source]
     values: Mapping[tuple[str, str], float]
     voxel_um: float | None = None
-    smallest_piece_um3: float = 0.0
+    voxel_um3: float = 0.0
+    smallest_piece: int = 0
     tips: Tips = field(default_factory=Tips)
+    made_up: MadeUp = field(default_factory=MadeUp)
 
     def value(self, quantity: str, part: str) -> float:
         """Return a measured number, 0 where there is none."""
@@ -139,7 +146,8 @@ def of_dead_li(found: Interval, part: str, scan: Scan) -> Interval:
     """Return the interval of dead Li, as much of its class as there may be.
 
     ``found`` says what would be dead if links were missed, or made up, as far as resolution cannot
-    tell. One piece that is too small to be told may always be dead too.
+    tell. All voxels that are wrongly of the class may lie in the dead pieces, for single ones do:
+    so many are taken from the lower end. One piece that is too small to be told may always be dead.
     """
     if part.endswith(TOO_SMALL):
         return found  # they are themselves what resolution cannot tell
@@ -147,11 +155,16 @@ def of_dead_li(found: Interval, part: str, scan: Scan) -> Interval:
     n = sum(scan.count(name) for name in names)
     of_class = scan.interval(dict.fromkeys(names, 1.0)) if n else None
     low, high, words = found.low, found.high, found.method
+    made_up = scan.made_up.share(names)
+    if made_up is not None:
+        low = max(low - made_up * n * scan.voxel_um3, 0.0)
+        known = f"{100 * made_up:.0f} % of the labels may be wrong ({scan.made_up.words})"
+        words = words.replace(MADE_UP, known)
     if of_class is not None:
         low *= min(max(of_class.low / n, 0.0), 1.0)
         high *= max(of_class.high / n, 1.0)
         words += f"; its class: {of_class.method}"
-    least = scan.value(DEAD_LI, part) + scan.smallest_piece_um3
+    least = scan.value(DEAD_LI, part) + scan.smallest_piece * scan.voxel_um3
     return Interval(low, max(high, least), words)
 
 

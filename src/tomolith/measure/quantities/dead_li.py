@@ -27,9 +27,12 @@ MIN_VOXELS = 27
 TOO_SMALL = "pieces too small to tell"
 """The part of a side that stands for what resolution cannot tell."""
 
+MADE_UP = "pieces that are no Li are not in it"
+"""What the interval does not know, by itself."""
+
 _LINKS = (
-    "gaps of up to two voxels may hide a link, links thinner than two voxels may be none; pieces "
-    "that are no Li are not in it"
+    "gaps of up to two voxels may hide a link, links thinner than two voxels may be none; "
+    f"{MADE_UP}"
 )
 
 
