@@ -72,7 +72,7 @@ def test_every_figure_is_there_with_a_title_and_a_caption(study: Path, page: str
     assert sum("95 % interval (half-voxel boundary shift)" in c for c in captions) == 6
     assert "matched to the rests by their order" in part
     assert "In brackets: the 95 % interval" in page
-    assert "2,800,000 (2,420,000 to 3,180,000)" in page
+    assert '>2,800,000<span class="interval"> (2,420,000 to 3,180,000)</span></td>' in page
     assert "from cell.mpt" in part
     assert len(re.findall('<p class="soft paper">', page)) == 1  # the parts in nine scans
     groups = re.findall(r'<th scope="rowgroup"[^>]*>(.+?)</th>', page)

@@ -55,7 +55,9 @@ class Confusion:
     """Sums of classes corrected by the confusion in held-out slices.
 
     A scan that has held-out slices of its own is corrected by these alone. Uncertain is what they
-    say of the confusion: a bootstrap over places and the slices in them, never over pixels.
+    say of the confusion: a bootstrap over places and the slices in them, never over pixels. Where
+    nothing in them that was labelled as a class was right, no draw has any of it; by the rule of
+    three up to about 3 / n of it may be, of n places.
 
     A scan that is judged by others may have another confusion than they. Each of them is corrected
     by the rest; what that misses gives a line over the volume that was predicted, by which the scan
@@ -121,13 +123,20 @@ class Confusion:
         side = float((self._shares * combination.side_doubt).sum(axis=0) @ predicted)
         if units.is_own:  # no other scan is judged by these
             common = units.t * (self._axes @ (worth * predicted).ravel())
-            return Estimate(centre, float(np.linalg.norm([*common, side])), np.zeros(0))
+            own = float(np.linalg.norm([*common, side, self._never_right(worth)]))
+            return Estimate(centre, own, np.zeros(0))
         found = self._line(combination).carried_to(
             float(combination.by_class @ predicted),
             float(_doubts(self._shares, worth, predicted)),
             estimated=centre,
         )
         return Estimate(found.centre, float(np.hypot(found.own, side)), found.shared)
+
+    def _never_right(self, worth: Floats) -> float:
+        """Return what it may change that labels which were all wrong are right elsewhere."""
+        change = np.diag(worth) - (self._shares * worth).sum(axis=0)
+        wrong = np.diag(self._shares) == 0
+        return self._units.never * float(np.abs(change[wrong]) @ self._predicted[wrong])
 
     def _line(self, combination: Combination) -> ErrorLine:
         """Return what each scan misses when corrected by the others, were all like its slices."""

@@ -108,6 +108,14 @@ class Units:
         return float(stats.t.ppf((1 + LEVEL) / 2, max(len(self) - 1, 1)))
 
     @property
+    def never(self) -> float:
+        """Upper 95 % bound of the share of places that show what none of the units shows.
+
+        About 3 / n, the rule of three (Hanley and Lippman-Hand, JAMA 249, 1743, 1983).
+        """
+        return 1 - (1 - LEVEL) ** (1 / len(self))
+
+    @property
     def sums(self) -> Sums:
         """The sums of each unit, (n_units, ...)."""
         return _stacked([u.sums(np.ones(len(u.counts))) for u in self.units])
@@ -143,6 +151,7 @@ class Units:
         found = np.concatenate(draws)
         _, deviations, axes = np.linalg.svd(found - found.mean(axis=0), full_matrices=False)
         along: Floats = deviations[:, None] * axes / np.sqrt(n_draws - 1)
+        along[:, np.ptp(found, axis=0) == 0] = 0.0  # else what is the same in all draws gets dust
         return along
 
     def _drawn(self, chosen: npt.NDArray[np.int64], rng: np.random.Generator) -> Sums:

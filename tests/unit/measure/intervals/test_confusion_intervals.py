@@ -152,3 +152,24 @@ def test_few_scans_do_not_show_how_scans_differ() -> None:
     assert (len(alone), alone.is_own, alone.is_whole) == (2, False, False)
     assert "of one scan, which do not show" in alone.words
     assert units_for(record(("a", 0)), "a") is None
+
+
+def test_labels_that_were_never_right_may_be_elsewhere() -> None:
+    rng = np.random.default_rng(0)
+    n = 16
+    places = [np.array([[[900.0 + rng.integers(50), 10.0], [0.0, 0.0]]]) for _ in range(n)]
+    centre, half = confusion_interval(np.array([9000.0, 100.0]), units(places, is_own=True))
+    assert centre.tolist() == [9100.0, 0.0]
+    assert half == pytest.approx([100 * (1 - 0.05 ** (1 / n))] * 2)
+
+
+def test_a_class_that_is_nowhere_gets_no_dust() -> None:
+    rng = np.random.default_rng(0)
+    places = []
+    for _ in range(9):
+        counts = np.zeros((1, 3, 3))
+        counts[0, :2, :2] = rng.integers(1, 100, (2, 2))
+        places.append(counts)
+    _, half = confusion_interval(np.array([9000.0, 800.0, 0.0]), units(places, is_own=True))
+    assert half[0] > 0
+    assert half[2] == 0
