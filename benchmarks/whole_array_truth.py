@@ -129,20 +129,21 @@ def counts(scan: WholeScan) -> Found:
     filled, empty = (int(scan.has(name).sum()) for name in ("redeposited", "pit"))
     yield "pit_filling", "pit", filled / (filled + empty) if filled + empty else None
     yield "unfilled_pits", "pit", empty / (filled + empty) if filled + empty else None
-    yield from _metal(scan)
+    yield from metal(scan)
 
 
-def _metal(scan: WholeScan) -> Found:
+def metal(scan: WholeScan) -> Found:
+    """Count Li of each side, less the pores that the simulation leaves in it."""
     one, total = scan.size_um**3, 0.0
     for side, names in GROWN.items():
-        metal = scan.electrode(side).sum() * one
-        yield "li_volume", f"electrode, {side}", metal
+        together = scan.electrode(side).sum() * one
+        yield "li_volume", f"electrode, {side}", together
         for name in names:
             grown = scan.has(name).sum() * one * (1 - porosity_frac(scan.cell, name))
             yield "li_volume", name, grown
-            metal += grown
-        yield "li_volume", f"all Li, {side}", metal
-        total += metal
+            together += grown
+        yield "li_volume", f"all Li, {side}", together
+        total += together
     yield "li_volume", "all Li", total
 
 
