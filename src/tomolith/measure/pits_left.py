@@ -101,7 +101,7 @@ def _discharges(
 
 def _interval(now: Measurement, half: Measurement) -> Interval | None:
     if now is half:
-        return now.interval and Interval(1.0, 1.0, "the scan itself")
+        return now.interval and Interval(1.0, 1.0, "exact, held against itself")
     if now.interval is None or half.interval is None:
         return None
     found = change_frac(now.interval, half.interval)

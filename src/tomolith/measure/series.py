@@ -99,7 +99,7 @@ def _difference(
     if now.value is None or first.value is None:
         return None, None
     if is_first and now.value == first.value:  # all Li of a side may be its electrode alone
-        return 0.0, now.interval and Interval(0.0, 0.0, "the scan itself")
+        return 0.0, now.interval and Interval(0.0, 0.0, "exact, held against itself")
     change = float(now.value - first.value)
     if now.interval is None or first.interval is None:
         return change, None

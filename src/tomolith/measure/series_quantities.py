@@ -11,7 +11,7 @@ _SITES = "a site that was missed or invented in either scan changes it, and no l
 _FIT = "below three scans, and of a layer that is not there, nothing scatters about the fit"
 _CHANCE = "it says itself how sure another number is"
 _RATIO = "a volume has none, or the charge on balance is no more than the cycler's own error"
-_EXACT = "the cycler's own error is not known here, and small beside that of a volume"
+_NO_CHARGE = "no charge has flowed yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +96,16 @@ _MAPS = (
      "permutation by shifts, which keep the autocorrelation", _CHANCE),
 )  # fmt: skip
 _CELL = (
-    ("pulse", "1", "How many pulses came before the scan.", "counted", _CYCLER, _EXACT),
+    ("pulse", "1", "How many pulses came before the scan.", "counted", _CYCLER,
+     "it is counted"),
     ("current_on_time", "min", "For how long current had flowed.", "sum of the pulses", _CYCLER,
-     _EXACT),
+     "the cycler's clock is taken as exact"),
     ("charge_passed", "mAh", "Charge on balance since the first scan, on the analysed area.",
-     "Q · analysed area / electrode area", _CYCLER, _EXACT),
+     "Q · analysed area / electrode area; 95 %: 1 % of the charge that flowed", _CYCLER,
+     _NO_CHARGE),
     ("expected_li_volume", "um3", "Li of that charge.",
      "V = charge_passed / 3860 mAh/g / 0.534 g/cm³; 95 %: 1 % of the charge that flowed",
-     "Faraday's law", "no charge has flowed yet"),
+     "Faraday's law", _NO_CHARGE),
     ("inventory_closure", "um3", "Li that the scans show beyond what the charge says.",
      "travelling_li - expected_li_volume; stripping side: +", "Faraday's law", _PARTS),
     ("capacity_ratio", "1", "CT capacity over cycler capacity since the scan before.",

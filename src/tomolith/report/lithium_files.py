@@ -218,7 +218,7 @@ class LithiumFiles:
 
 
 def _meaning(row: QuantityRow) -> str:
-    if row.low is None or _MEANING not in row.method:
+    if row.low is None or row.low == row.high or _MEANING not in row.method:
         return ""
     return row.method.partition(_MEANING)[2].strip()
 

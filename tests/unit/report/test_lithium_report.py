@@ -241,6 +241,9 @@ def test_intervals_need_not_hold_the_number(measured: Path) -> None:
     bare = replace(line, points=(replace(line.points[0], low=None, high=None),))
     assert bars_text([line, bare]) == "Bars: 95 % interval, where known (a bias)."
     assert "beside each other" in bars_text([line, line])
+    exact = replace(table[0], low=1.0, high=1.0, method="x; 95 %: exact, held against itself")
+    line = read(measured, [exact, *table[1:]])[0].line("volume", "pit")
+    assert line is not None and line.meanings == ("a bias",)
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ def _cycler_line(cell: CycledCell) -> str:
     states = ", ".join(f"{s.name} after pulse {s.after_pulse}" for s in cell.match.scans)
     return (
         f"cycler file {cell.path.name}: {len(cell.steps.pulses)} pulses, scans matched by "
-        f"{cell.how}: {states}"
+        f"{cell.matched_by}: {states}"
     )
 
 
@@ -264,7 +264,7 @@ def _summary(n: int, n_scans: int, series: StudySeries, cell: CycledCell | None)
     if series.why_not:
         text += f"; no series: {series.why_not}"
     if cell:
-        text += f"; {len(cell.steps.pulses)} pulses, scans matched by {cell.how}"
+        text += f"; {len(cell.steps.pulses)} pulses, scans matched by {cell.matched_by}"
         ambiguous = cell.match.clock_offset and cell.match.clock_offset.others_s
         text += " (other clock offsets fit too, see cycler.json)" if ambiguous else ""
         text += "".join(f"; {doubt}" for doubt in cell.doubts)

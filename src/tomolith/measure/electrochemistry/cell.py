@@ -56,6 +56,11 @@ class CycledCell:
     electrode_area_cm2: float
 
     @property
+    def matched_by(self) -> str:
+        """What the scans were matched by, in words."""
+        return "'after_pulse'" if self.how == "given" else self.how
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Every decision of reading, finding pulses and matching, one sentence each."""
         return (

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tomolith.core import Interval, Measurement, Provenance
+from tomolith.core import Interval, Measurement, Provenance, volume_to_charge_mah
 from tomolith.measure.electrochemistry.cell import CycledCell
 from tomolith.measure.electrochemistry.faraday import (
     CYCLER_FRAC,
@@ -22,6 +22,7 @@ from tomolith.measure.quantities.frame import PLATING, STRIPPING
 
 CELL, CELL_STRIPPING = "cell", "cell, stripping side"
 _SIGNS = {PLATING: 1, STRIPPING: -1}  # of the Li that charging brings to a side
+_SIGN_WORDS = {PLATING: "less", STRIPPING: "plus"}
 _PARTS = {PLATING: CELL, STRIPPING: CELL_STRIPPING}
 _NO_CHARGE_FRAC = 1e-6  # of the charge that flowed: less on balance is none
 
@@ -224,10 +225,13 @@ def _rows_of(
     scan, region = balance.scan, f"{balance.scan.name}/{CELL}"
     on_min = cell.current_on_s(scan.after_pulse) / 60
     read = "read from the cycler file"
-    yield Measurement("pulse", scan.after_pulse, "1", region, None, made, f"matched by {cell.how}")
+    matched = f"matched by {cell.matched_by}"
+    yield Measurement("pulse", scan.after_pulse, "1", region, None, made, matched)
     yield Measurement("current_on_time", on_min, "min", region, None, made, read)
     on_area = f"{read}, on the analysed area, since scan '{cell.match.scans[0].name}'"
-    yield Measurement("charge_passed", balance.charge_mah, "mAh", region, None, made, on_area)
+    error = balance.expected_interval
+    charge = error and scaled(error, volume_to_charge_mah(1.0))
+    yield Measurement("charge_passed", balance.charge_mah, "mAh", region, charge, made, on_area)
     faraday = f"Faraday's law; charge {on_area}"
     yield Measurement(
         *("expected_li_volume", balance.expected_um3, "um3", region),
@@ -247,7 +251,7 @@ def _rows_of(
             f"{scan.name}/{_PARTS[side]}",
             interval,
             made,
-            f"travelling Li of the {side} less expected_li_volume",
+            f"travelling Li of the {side} {_SIGN_WORDS[side]} expected_li_volume",
         )
 
 
@@ -276,7 +280,7 @@ def _density_row(
     if interval is not None and interval.low > 0:
         words = f"covered area: {interval.method}"
         ends = Interval(density(interval.high), density(interval.low), words)
-    method = f"current of pulse {pulse.number} over the area that {what} cover"
+    method = f"current of pulse {pulse.number} over the area under {what}"
     return Measurement(name, density(covered), unit, region, ends, made, method)
 
 

@@ -211,10 +211,25 @@ def test_intervals_of_the_volumes_reach_the_ratio(file: Path) -> None:
     half = np.hypot(0.15, 0.01) * PULSE_UM3  # that of the charge of one pulse with it
     middle = -0.15 * PULSE_UM3
     assert (closure.low, closure.high) == pytest.approx((middle - half, middle + half), abs=1)
-    assert found["expected_li_volume", "t0/cell"] is None
+    assert found["expected_li_volume", "t0/cell"] is found["charge_passed", "t0/cell"] is None
     expected = found["expected_li_volume", "t3/cell"]
     assert expected is not None  # two pulses of charge, one of discharge: 3 % of one
     assert (expected.low, expected.high) == pytest.approx((0.97 * PULSE_UM3, 1.03 * PULSE_UM3))
+    charge, mah = found["charge_passed", "t3/cell"], SHARE * PULSE_MAH
+    assert charge is not None
+    assert (charge.low, charge.high) == pytest.approx((0.97 * mah, 1.03 * mah))
+
+
+def test_the_method_says_how_each_side_is_held_against_the_charge(file: Path) -> None:
+    method = {(m.name, m.region): m.method for m in closed(matched(file), li()).measurements}
+    parts = "t1/cell", "t1/cell, stripping side"
+    plating, stripping = (method["inventory_closure", part] for part in parts)
+    assert plating == "travelling Li of the plating side less expected_li_volume"
+    assert stripping == "travelling Li of the stripping side plus expected_li_volume"
+    assert method["plating_current_density", "t3/cell"].endswith("the area under redeposited Li")
+    assert method["pulse", "t1/cell"] == "matched by order"
+    given = closed(matched(file, after_pulse={s: n for n, s in enumerate(SCANS)}), li())
+    assert given.measurements[0].method == "matched by 'after_pulse'"
 
 
 def test_the_covered_area_reaches_the_current_density(file: Path) -> None:
