@@ -53,7 +53,9 @@ def run(extent: Extent) -> Result:
         [
             f"Losses. {rank_words(losses, ())}",
             f"Encoder. {rank_words(encoder, ())}",
-            "`transforcnn-32` cuts sub-patches of 32 × 32 pixels, `transforcnn` of 16 × 16.",
+            "`transforcnn-32` cuts sub-patches of 32 × 32 pixels, `transforcnn` of 16 × 16. `unet` "
+            "stands for the encoder replaced by the U-Net's: convolutions down from the image in "
+            "the place of the transformer.",
         ],
         arguments=extent.arguments,
         circumstances=more,

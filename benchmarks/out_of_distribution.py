@@ -140,13 +140,13 @@ def _best(
     return ", ".join(f"{name} on {n} of {len(changes)} scans" for name, n in counts.items())
 
 
-def losses(name: str, ious: Mapping[tuple[str, str], float], systems: Sequence[str]) -> str:
-    """Say how much of its IoU of a class each system loses on the changed scans.
+def losses(score: str, ious: Mapping[tuple[str, str], float], systems: Sequence[str]) -> str:
+    """Say how much of a score each system loses on the changed scans, least first.
 
     Parameters
     ----------
-    name
-        The class.
+    score
+        In words.
     ious
         By change and system.
     systems
@@ -155,7 +155,7 @@ def losses(name: str, ious: Mapping[tuple[str, str], float], systems: Sequence[s
     Examples
     --------
     >>> ious = {(SAME, "a"): 0.5, (SAME, "b"): 0.01, ("blur", "a"): 0.4, ("blur", "b"): 0.01}
-    >>> losses("pit", ious, ["a", "b"])
+    >>> losses("IoU of pit", ious, ["a", "b"])
     'Relative loss of IoU of pit, mean over the changed scans: a 20 %. Left out, for it is below \
 0.1 on another cell, same settings: b 0.010.'
     """
@@ -169,7 +169,7 @@ def losses(name: str, ious: Mapping[tuple[str, str], float], systems: Sequence[s
     }
     order = sorted(ranked, key=lambda s: lost[s])
     shares = ", ".join(f"{s} {100 * lost[s]:.0f} %" for s in order) or "no system is ranked"
-    words = f"Relative loss of IoU of {name}, mean over the changed scans: {shares}"
+    words = f"Relative loss of {score}, mean over the changed scans: {shares}"
     if any(lost[s] < 0 for s in ranked):
         words += " (below 0: better than on the unchanged cell)"
     if left:
@@ -185,9 +185,11 @@ def _notes(
     names: Sequence[str],
 ) -> list[str]:
     others = [change for change in changes if change != SAME]
+    channels = {f"IoU of {name}": list(names).index(name) for name in _SHOWN}
     notes = [
-        losses(name, {key: row.iou(list(names).index(name)) for key, row in found.items()}, systems)
-        for name in _SHOWN
+        # of the numbers as the table has them, so that readers find the same
+        losses(score, {key: round(row.iou(channel), 3) for key, row in found.items()}, systems)
+        for score, channel in {"mIoU": None, **channels}.items()
     ]
     notes.append(f"Best mIoU: {_best(found, systems, changes)}.")
     for s in systems:
