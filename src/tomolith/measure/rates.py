@@ -273,7 +273,8 @@ def with_errors(rate: Rate, fitted: Sequence[Measurement]) -> Rate:
 
     What the numbers share by the same cause goes through the fit with its sign. What each has of
     its own shows in the scatter too: the larger of the two counts. Three scans that happen to lie
-    on a line are not taken for exact; where nothing can be off, there is no interval.
+    on a line are not taken for exact; where nothing can be off, there is no interval. Through two
+    nothing scatters: what both may be off is then all there is, where it is known of both.
 
     Examples
     --------
@@ -283,18 +284,19 @@ def with_errors(rate: Rate, fitted: Sequence[Measurement]) -> Rate:
     >>> rate.interval.half_width, round(with_errors(rate, found).interval.half_width, 3)
     (0.0, 0.707)
     """
-    if rate.interval is None:
-        return rate
     known = [
         (weight, m.interval, float(m.value or 0.0))
         for weight, m in zip(rate.weights, fitted, strict=True)
         if m.interval is not None
     ]
+    if rate.interval is None and len(known) < len(fitted):
+        return rate
+    scatter, why = (rate.interval.half_width, [_SCATTER]) if rate.interval else (0.0, [])
     carried = [scaled(interval, weight) for weight, interval, _ in known]
     own = math.hypot(*map(own_half_width, carried))
-    arm = math.hypot(max(rate.interval.half_width, own), *_shared(carried))
+    arm = math.hypot(max(scatter, own), *_shared(carried))
     moved = sum(w * (i.centre - v) for w, i, v in known)
-    words = "; ".join(dict.fromkeys([_SCATTER, *(i.method for i in carried)]))
+    words = "; ".join(dict.fromkeys([*why, *(i.method for i in carried)]))
     middle = rate.value + moved
     interval = Interval(middle - arm, middle + arm, words) if arm else None
     return Rate(rate.value, interval, rate.weights)

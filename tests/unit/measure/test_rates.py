@@ -106,6 +106,18 @@ def test_three_scans_on_a_line_are_not_taken_for_exact() -> None:
     assert tilted is not None and tilted.half_width == pytest.approx(1.0)
 
 
+def test_through_two_scans_counts_what_both_may_be_off() -> None:
+    rate = linear_rate([0.0, 2.0], [1.0, 4.0])
+    assert rate is not None
+    own = with_errors(rate, [thick(1.0, 0.6), thick(4.0, 0.8)]).interval
+    assert own is not None and own.method == "x"
+    assert (own.low, own.high) == pytest.approx((1.5 - 0.5, 1.5 + 0.5))  # hypot(0.6, 0.8) / 2
+    shared = with_errors(rate, [thick(1.0, 0.6, 0.6), thick(4.0, 0.8, 0.8)]).interval
+    assert shared is not None and shared.half_width == pytest.approx(0.1)
+    unknown = Measurement("effective_thickness", 1.0, "um", "")
+    assert with_errors(rate, [unknown, thick(4.0, 0.8)]).interval is None
+
+
 def clipped_thick(value: float, half: float, shared: float) -> Measurement:
     m = thick(value, half, shared)
     assert m.interval is not None
