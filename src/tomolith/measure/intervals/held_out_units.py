@@ -113,7 +113,7 @@ class Units:
 
         About 3 / n, the rule of three (Hanley and Lippman-Hand, JAMA 249, 1743, 1983).
         """
-        return 1 - (1 - LEVEL) ** (1 / len(self))
+        return float(1 - (1 - LEVEL) ** (1 / len(self)))
 
     @property
     def sums(self) -> Sums:
