@@ -83,6 +83,8 @@ def _describe_cycler(path: Path) -> Iterator[str]:
     yield f"charge      {charged_mah:.6g} mAh on charge, {back_mah:.6g} mAh on discharge"
     checked = "not checked" if record.charge_mah is None else "agrees with current × time"
     yield f"            {checked}"
-    yield f"steps       {len(steps.pulses)} pulses, {len(steps.rests)} rests"
+    n_pulses, n_rests = len(steps.pulses), len(steps.rests)
+    counted = f"{n_pulses} pulse{'s' * (n_pulses != 1)}, {n_rests} rest{'s' * (n_rests != 1)}"
+    yield f"steps       {counted}"
     for line in (*record.notes, *steps.notes, *pulse_doubts(steps), *record.description):
         yield f"            {line}"
