@@ -29,7 +29,9 @@ def check_study(study: Study) -> Iterator[str]:
         for line in STEPS[name].describe(study):
             yield f"          {line}"
     yield _disk(study)
-    yield f"next      tomolith run {study.recipe_path}"
+    yield (
+        f"next      tomolith run {study.recipe_path}" if stale else "next      nothing: all is done"
+    )
 
 
 def _disk(study: Study) -> str:

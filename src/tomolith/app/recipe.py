@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tomolith.app.recipe_file import apply_overrides, expand_path, load_yaml
 from tomolith.config import Settings, parse_settings
-from tomolith.core import ClassSchema
+from tomolith.core import PRESETS, ClassSchema
 from tomolith.errors import InputError, RecipeError
 from tomolith.learn.comparison.settings import CompareSettings
 from tomolith.learn.ensemble_settings import EnsembleSettings
@@ -148,7 +148,8 @@ class Recipe(Settings):
     name: str = Field(description="Name of the study; used in titles.")
     study: str = Field(".", description="Folder of the results, relative to the recipe.")
     classes: str | list[Any] = Field(
-        description="Class schema: a preset, or a list of names or of {name, value, colour, role}."
+        description=f"Class schema: a preset ({', '.join(PRESETS)}), or a list of names or of "
+        "{name, value, colour, role}."
     )
     phantom: Annotated[PhantomSettings | CathodeSettings, BeforeValidator(by_preset)] | None = (
         Field(None, description="A simulated lithium cell, or a simulated cathode.")

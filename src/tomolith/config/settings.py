@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from tomolith.errors import RecipeError
 
@@ -80,7 +81,10 @@ def _recipe_error(kind: type[BaseModel], error: ValidationError, where: str) -> 
         known = _keys_at(kind, path[:-1])
         return RecipeError(f"unknown key '{key}'", where=where, mend=did_you_mean(path[-1], known))
     if first["type"] == "missing":
-        return RecipeError(f"'{key}' is missing", where=where, mend=f"add '{key}:'")
+        meaning = _described_at(kind, path)
+        return RecipeError(
+            f"'{key}' is missing", expected=meaning, where=where, mend=f"add '{key}:'"
+        )
     message = str(first["msg"]).removeprefix("Value error, ")
     value = first.get("input")
     if first["type"] == "too_short":
@@ -99,13 +103,23 @@ def _recipe_error(kind: type[BaseModel], error: ValidationError, where: str) -> 
 
 def _keys_at(kind: type[BaseModel], path: list[str]) -> list[str]:
     """Names of the fields that may stand at ``path`` inside ``kind``."""
+    return list(_fields_at(kind, path))
+
+
+def _described_at(kind: type[BaseModel], path: list[str]) -> str | None:
+    """Return what the description of a field says of it; ``None`` where it has none."""
+    field = _fields_at(kind, path[:-1]).get(path[-1])
+    return field.description.rstrip(".") if field and field.description else None
+
+
+def _fields_at(kind: type[BaseModel], path: list[str]) -> dict[str, FieldInfo]:
     kinds = [kind]
     for part in path:
         by_alias = {(f.alias or n): f for k in kinds for n, f in k.model_fields.items()}
         if part not in by_alias:
             continue  # list positions and union tags are no fields
         kinds = _models_in(by_alias[part].annotation) or kinds
-    return [f.alias or n for k in kinds for n, f in k.model_fields.items()]
+    return {f.alias or n: f for k in kinds for n, f in k.model_fields.items()}
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -94,3 +94,10 @@ def test_a_study_that_is_done_is_not_checked_anew(tmp_path, monkeypatch):
     monkeypatch.setattr("tomolith.app.run.is_done", lambda step, study: True)
     monkeypatch.setattr("tomolith.app.run._run_if_needed", lambda step, study, say: None)
     run_study(study, say=lambda line: None)
+
+
+def test_the_next_thing_is_a_run_until_all_is_done(tmp_path):
+    study = _study(tmp_path, RECIPE)
+    assert list(check_study(study))[-1] == f"next      tomolith run {study.recipe_path}"
+    run_study(study, say=lambda line: None)
+    assert list(check_study(study))[-1] == "next      nothing: all is done"

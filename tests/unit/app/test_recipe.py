@@ -92,6 +92,14 @@ def test_missing_name_is_named(tmp_path):
         load_recipe(path)
 
 
+def test_missing_classes_are_named_with_what_there_is(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: a\ntrain:\n")
+    with pytest.raises(RecipeError, match="'classes' is missing") as caught:
+        load_recipe(path)
+    assert "li-operando" in (caught.value.expected or "")
+
+
 def test_evaluate_needs_predict(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text("name: a\nclasses: li-binary\nphantom:\nevaluate:\n")
