@@ -97,8 +97,10 @@ def test_weights_from_inverse_frequency_by_hand():
 
 def test_weights_must_name_the_classes():
     loss = _loss("weighted_cross_entropy", weights={"matrix": 1.0, "pores": 5.0})
-    with pytest.raises(RecipeError, match="'pore"):
+    with pytest.raises(RecipeError, match=r"'pores' is no class(.|\n)*did you mean 'pore'"):
         loss.prepare(["matrix", "pore"], [1, 1])
+    with pytest.raises(RecipeError, match=r"'pore' is without a weight(.|\n)*give it one"):
+        _loss("weighted_cross_entropy", weights={"matrix": 1.0}).prepare(["matrix", "pore"], [1, 1])
 
 
 def test_binary_cross_entropy_by_hand():

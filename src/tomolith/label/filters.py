@@ -71,6 +71,22 @@ def clean_labels(labels: LabelMap, settings: CleanSettings) -> LabelMap:
     return LabelMap(Volume(array, labels.grid, labels.volume.provenance), labels.schema)
 
 
+def check_pairs(settings: CleanSettings, schema: ClassSchema) -> None:
+    """Refuse pairs that :func:`clean_labels` would refuse, before there are labels.
+
+    Raises
+    ------
+    RecipeError
+        A name of a pair is no class, or a pair names one class twice.
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS
+    >>> check_pairs(CleanSettings(pairs=[["nmc", "carbon-binder"]]), PRESETS["cathode-3phase"])
+    """
+    _values(settings.pairs, schema)
+
+
 class CleanedLabels(LazyArray):
     """Labels seen through :func:`clean_labels`; a box is read with one pixel around it."""
 

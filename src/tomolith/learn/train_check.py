@@ -11,6 +11,7 @@ from torch import nn
 from tomolith.config import Component
 from tomolith.core import ClassSchema
 from tomolith.errors import RecipeError, TomolithError
+from tomolith.label.filters import check_pairs
 from tomolith.learn.comparison.settings import Run
 from tomolith.learn.cubes import check_gap
 from tomolith.learn.losses import LOSSES
@@ -21,7 +22,7 @@ from tomolith.learn.train import check_patch, own_trainer
 
 
 def check_training(settings: TrainSettings, schema: ClassSchema, *, system: str = "") -> None:
-    """Refuse a network, a loss or a patch that cannot be trained; no data are read.
+    """Refuse a network, a loss, a patch or classes that cannot be trained; no data are read.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def check_training(settings: TrainSettings, schema: ClassSchema, *, system: str 
     Raises
     ------
     RecipeError
-        A name or option is unknown or refused, or the patch does not fit the network.
+        A name, option or class is unknown or refused, or the patch does not fit the network.
     MissingExtraError
         The network is of a library that is not installed.
 
@@ -46,8 +47,12 @@ def check_training(settings: TrainSettings, schema: ClassSchema, *, system: str 
     Traceback (most recent call last):
     tomolith.errors.RecipeError: patch_px is 60...
     """
-    with _located("train.loss", system):
-        LOSSES.build(settings.loss)
+    losses = {"train.loss": settings.loss, "train.matphase.ugsm_loss": settings.matphase.ugsm_loss}
+    for key, loss in losses.items():
+        with _located(key, system):
+            LOSSES.build(loss).prepare(schema.names, [1] * len(schema))
+    with _located("train.clean_labels", system):
+        check_pairs(settings.clean_labels, schema)
     with _located("train.network", system):
         own_trainer(settings)
         network = _weightless(settings.network, len(schema))

@@ -23,6 +23,17 @@ PLANE = {"name": "transforcnn", "decoder": "plane"}
     [
         ({"loss": "focal_tverski"}, "focal_tverski", "train.loss"),
         ({"loss": {"name": "dice", "smoth": 1}}, "smoth", "train.loss"),
+        (
+            {"loss": {"name": "weighted_cross_entropy", "weights": {"dendrit": 1}}},
+            "'dendrit' is no class",
+            "train.loss.weights",
+        ),
+        ({"matphase": {"ugsm_loss": "dicee"}}, "dicee", "train.matphase.ugsm_loss"),
+        (
+            {"clean_labels": {"pairs": [["dendrit", "pit"]]}},
+            "'dendrit' is no class",
+            "train.clean_labels.pairs",
+        ),
         ({"network": "unett"}, "unett", "train.network"),
         ({"network": PLANE}, "decoder is 'plane'", "train.network"),
         ({"patch_px": 60}, "patch_px is 60", "train.patch_px"),

@@ -87,12 +87,14 @@ class WeightedCrossEntropy(Loss):
             total, present = sum(n_pixels), sum(n > 0 for n in n_pixels)
             values = [total / (present * n) if n else 0.0 for n in n_pixels]
         else:
-            for name in {*self.weights, *names}:
+            for name in (*self.weights, *names):  # a misspelt name first: it can be mended
                 if name not in self.weights or name not in names:
                     raise RecipeError(
                         f"'{name}' is {'without a weight' if name in names else 'no class'}",
                         where="train.loss.weights",
-                        mend=did_you_mean(name, names),
+                        mend="give it one, 0 where it shall not count"
+                        if name in names
+                        else did_you_mean(name, names),
                     )
             values = [float(self.weights[name]) for name in names]
         self.class_weights = torch.tensor(values, device=self.class_weights.device)
