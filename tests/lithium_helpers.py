@@ -78,7 +78,7 @@ def rows(*, bars: bool = True) -> list[QuantityRow]:
         add(scan, "gap", "swelling", gap - 140.0, "um", 2.5)
         add(scan, "cell", "swelling", 0.9 * (gap - 140.0), "um", 2.5)
     for part, share in (("both", 0.2), ("both, expected by chance", 0.16)):
-        add("series", part, "growth_share", share, "1")
+        add("series", part, "growth_share", share, "1", 0.05)
     return found
 
 

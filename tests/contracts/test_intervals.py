@@ -23,7 +23,9 @@ GRID = Grid((16, 40, 24), (2.0, 1.0, 2.0))
 MADE = Provenance("test")
 BY_RULE = (
     *("swelling", "li_change", "travelling_li", "li_moved", "li_left", "pits_left"),
-    *("thickness_rate", "thickness_growth", "pearson"),
+    *("thickness_rate", "thickness_growth", "pearson", "growth_share"),
+    *("persistence_jaccard", "persistence_dice", "persistence_share"),
+    "persistence_share_by_chance",
 )
 PAGE = Path(__file__).parents[2] / "docs/explanation/error-bars.md"
 
@@ -50,7 +52,7 @@ def cell(grown: int) -> np.ndarray:
 def numbers(tmp_path_factory: pytest.TempPathFactory) -> list[Measurement]:
     """Return all numbers of three scans and of their series; the last three need no cycler."""
     settings, found, plans = MeasureSettings(workers=1), [], {}
-    for name, grown in zip("abc", (4, 7, 9), strict=True):
+    for name, grown in zip("abc", (4, 9, 7), strict=True):
         folder = tmp_path_factory.mktemp("intervals")
         scan = Scan.create(folder / f"{name}.zarr", GRID, np.uint8, provenance=MADE)
         labels = scan.create_labels("prediction", SCHEMA, provenance=MADE)

@@ -9,9 +9,10 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from tomolith.core import Measurement, Provenance
+from tomolith.core import Interval, Measurement, Provenance
 from tomolith.errors import MismatchError
 from tomolith.measure.correlation import Correlation, SpatialMap, correlate
+from tomolith.measure.intervals.overlap import Doubt, SiteBounds
 from tomolith.measure.plan_maps import PlanMaps
 from tomolith.measure.quantities.base import QuantityMap
 from tomolith.measure.rows import SERIES
@@ -31,6 +32,7 @@ def colocalisation(
     maps_by_scan: Mapping[str, PlanMaps],
     *,
     names: Sequence[str] = CLASSES,
+    coverage: Mapping[str, Measurement] | None = None,
     provenance: Provenance,
 ) -> list[Measurement]:
     """Correlate any two plan maps, scan by scan, and old growth with new.
@@ -46,7 +48,8 @@ def colocalisation(
 
     Of a series of two scans or more also, as scan ``series``: the same of Li plated (dendrite and
     deposited) in the scan that holds most of it against redeposited Li in the last scan, and
-    ``growth_share``, the shares of :class:`GrowthMap`.
+    ``growth_share``, the shares of :class:`GrowthMap`, whose intervals are bounds, see
+    :class:`~tomolith.measure.intervals.overlap.SiteBounds`.
 
     Parameters
     ----------
@@ -55,6 +58,9 @@ def colocalisation(
     names
         Classes, whose thickness is correlated, and further maps of :attr:`PlanMaps.others`. Classes
         that a schema lacks are left out.
+    coverage
+        ``plan_coverage`` of these scans, by region; without its intervals ``growth_share`` has
+        none.
     provenance
         What is written beside the numbers.
 
@@ -102,7 +108,11 @@ def colocalisation(
         )
         found += _rows(correlate(old, new), _CONSTANT, f"{SERIES}/{GROWTH_PART}", provenance)
         places = growth_map(maps_by_scan)
-        found += places.rows(provenance) if places else []
+        doubts = [
+            Doubt.of(m, scan, kinds, coverage or {})
+            for m, scan, kinds in ((half, growth[0], PLATED), (full, growth[1], REGROWN))
+        ]
+        found += places.rows(provenance, *doubts) if places else []
     return found
 
 
@@ -183,25 +193,41 @@ class GrowthMap:
 
     def shares(self) -> tuple[float, ...]:
         """Return what share of the columns that both scans know, if any, are :data:`PLACES`."""
-        counts = np.bincount(self.places.ravel(), minlength=len(PLACES))[: len(PLACES)]
-        n_known = int(counts.sum())
-        return tuple(float(n) / n_known for n in counts) if n_known else ()
+        n_known = sum(self.n_places)
+        return tuple(n / n_known for n in self.n_places) if n_known else ()
+
+    @property
+    def n_places(self) -> tuple[int, ...]:
+        """How many columns are each of :data:`PLACES`."""
+        counts = np.bincount(self.places.ravel(), minlength=len(PLACES))
+        return tuple(int(n) for n in counts[: len(PLACES)])
 
     def as_map(self) -> QuantityMap:
         """Return the map to be written beside those of the quantities."""
         values = np.where(self.places == UNKNOWN, np.float32(np.nan), self.places)
         return QuantityMap("growth_places", "1", values.astype(np.float32))
 
-    def rows(self, provenance: Provenance) -> list[Measurement]:
-        """Return ``growth_share`` of each place, and of both were they laid at random."""
+    def rows(
+        self, provenance: Provenance, old: Doubt | None = None, new: Doubt | None = None
+    ) -> list[Measurement]:
+        """Return ``growth_share`` of each place, and of both were they laid at random.
+
+        With intervals where it is known what the coverage by plated and by redeposited Li may be
+        off.
+        """
         how = f"plated Li in '{self.half}' against redeposited Li in '{self.full}'"
         parts: dict[str, float | None] = dict.fromkeys((*PLACES, BY_CHANCE))
+        intervals: dict[str, Interval] = {}
         if shares := self.shares():
-            _, old, new, both = shares
+            _, only_old, only_new, both = shares
             parts |= zip(PLACES, shares, strict=True)
-            parts[BY_CHANCE] = (old + both) * (new + both)
+            parts[BY_CHANCE] = (only_old + both) * (only_new + both)
+            if bounds := SiteBounds.of(self.n_places, old, new):
+                intervals |= zip(parts, (*bounds.places, bounds.by_chance), strict=True)
         return [
-            Measurement("growth_share", share, "1", f"{SERIES}/{part}", None, provenance, how)
+            Measurement(
+                "growth_share", share, "1", f"{SERIES}/{part}", intervals.get(part), provenance, how
+            )
             for part, share in parts.items()
         ]
 

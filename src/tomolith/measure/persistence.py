@@ -11,6 +11,7 @@ from scipy import fft
 
 from tomolith.core import Measurement, Provenance
 from tomolith.measure.colocalisation import PLATED, REGROWN, check_same_plan
+from tomolith.measure.intervals.overlap import Doubt, SiteBounds
 from tomolith.measure.plan_maps import PlanMaps
 
 _HOW = "columns of the plan that hold the class"
@@ -36,6 +37,12 @@ class Overlap:
     n_all: int
     n_shifts_as_good: int
     n_shifts: int
+
+    @property
+    def n_places(self) -> tuple[int, int, int, int]:
+        """Columns occupied at neither time, only early, only late, and at both."""
+        only_early, only_late = self.n_early - self.n_both, self.n_late - self.n_both
+        return self.n_all - only_early - self.n_late, only_early, only_late, self.n_both
 
     @property
     def jaccard(self) -> float | None:
@@ -113,6 +120,7 @@ def persistence(
     maps_by_scan: Mapping[str, PlanMaps],
     *,
     classes: Sequence[str] = (*PLATED, *REGROWN),
+    coverage: Mapping[str, Measurement] | None = None,
     provenance: Provenance,
 ) -> list[Measurement]:
     """Follow the sites of each class from the first scan that shows it.
@@ -129,7 +137,8 @@ def persistence(
         Share of the shifts of one map against the other that overlap at least as much (see
         :func:`overlap`).
 
-    Only columns count that hold labels in both scans.
+    Only columns count that hold labels in both scans. The intervals are bounds, see
+    :class:`~tomolith.measure.intervals.overlap.SiteBounds`.
 
     Parameters
     ----------
@@ -137,6 +146,8 @@ def persistence(
         The plan maps of each scan, in the order in which they were taken.
     classes
         Whose sites are followed; those that a schema lacks are left out.
+    coverage
+        ``plan_coverage`` of these scans, by region; what has no interval there has none here.
     provenance
         What is written beside the numbers.
 
@@ -171,22 +182,28 @@ def persistence(
     ('persistence_jaccard', 'b/dendrite since a', 0.25)
     """
     check_same_plan(maps_by_scan)
-    return [row for name in classes for row in _of_class(name, maps_by_scan, provenance)]
+    known = coverage or {}
+    return [row for name in classes for row in _of_class(name, maps_by_scan, known, provenance)]
 
 
 def _of_class(
-    name: str, maps_by_scan: Mapping[str, PlanMaps], provenance: Provenance
+    name: str,
+    maps_by_scan: Mapping[str, PlanMaps],
+    coverage: Mapping[str, Measurement],
+    provenance: Provenance,
 ) -> Iterator[Measurement]:
-    first: tuple[str, Sites, Sites] | None = None
+    first: tuple[str, Sites, Sites, Doubt | None] | None = None
     for scan, maps in maps_by_scan.items():
         if name not in maps.schema.names:
             return
-        sites = maps.count(name) > 0
+        sites, doubt = maps.count(name) > 0, Doubt.of(maps, scan, [name], coverage)
         if first is not None:
             found = overlap(first[1], sites, first[2] & maps.is_analysed)
+            bounds = SiteBounds.of(found.n_places, first[3], doubt)
             region = f"{scan}/{name} since {first[0]}"
             for what in ("jaccard", "dice", "share", "share_by_chance", "p"):
-                value = getattr(found, what)
-                yield Measurement(f"persistence_{what}", value, "1", region, None, provenance, _HOW)
+                of, value = f"persistence_{what}", getattr(found, what)
+                interval = None if value is None else getattr(bounds, what, None)  # p has none
+                yield Measurement(of, value, "1", region, interval, provenance, _HOW)
         elif sites.any():
-            first = scan, sites, maps.is_analysed
+            first = scan, sites, maps.is_analysed, doubt

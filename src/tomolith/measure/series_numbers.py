@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tomolith.core import Interval, Measurement, Provenance
+from tomolith.core import Measurement, Provenance
 from tomolith.measure.colocalisation import (
     CLASSES,
     PLATED,
@@ -21,7 +21,7 @@ from tomolith.measure.electrochemistry import (
     CycledCell,
     close_inventory,
 )
-from tomolith.measure.intervals.propagate import clipped
+from tomolith.measure.intervals.overlap import joint_coverage
 from tomolith.measure.left_li import full_cycles, li_left
 from tomolith.measure.persistence import persistence
 from tomolith.measure.pits_left import pits_left
@@ -63,7 +63,7 @@ def series_numbers(
     Parameters
     ----------
     measurements
-        Of all scans.
+        Of all scans, with their intervals.
     scans
         Names, in the order of time.
     plans
@@ -85,10 +85,10 @@ def series_numbers(
     """
     found: list[Measurement] = []
     numbers = None
+    coverage = {m.region: m for m in measurements if m.name == "plan_coverage"}
     if len(scans) > 1:
         found += series_changes(measurements, scans, provenance=provenance)
     if cell is not None:
-        coverage = {m.region: m for m in measurements if m.name == "plan_coverage"}
         analysed = {
             s: _analysed(plans[s], s, coverage) if s in plans else Analysed(0.0) for s in scans
         }
@@ -113,8 +113,8 @@ def series_numbers(
         )
     growth = None
     if plans:
-        found += colocalisation(plans, names=correlated, provenance=provenance)
-        found += persistence(plans, provenance=provenance)
+        found += colocalisation(plans, names=correlated, coverage=coverage, provenance=provenance)
+        found += persistence(plans, coverage=coverage, provenance=provenance)
         growth = growth_map(plans)
     return SeriesNumbers(tuple(found), numbers, growth)
 
@@ -154,33 +154,10 @@ def _backgrounds(plans: Mapping[str, PlanMaps]) -> tuple[str, ...]:
 
 
 def _analysed(plan: PlanMaps, scan: str, coverage: Mapping[str, Measurement]) -> Analysed:
-    def interval(names: Sequence[str]) -> Interval | None:
-        parts = [coverage.get(f"{scan}/{n}") for n in names if n in plan.schema.names]
-        return _covered(plan.covered_frac(names), parts)
-
     return Analysed(
         plan.analysed_area_um2,
         plan.covered_frac(PLATED),
         plan.covered_frac(REGROWN),
-        interval(PLATED),
-        interval(REGROWN),
+        joint_coverage(plan, scan, PLATED, coverage),
+        joint_coverage(plan, scan, REGROWN, coverage),
     )
-
-
-def _covered(frac: float | None, parts: Sequence[Measurement | None]) -> Interval | None:
-    """Return the interval of a joint coverage: the classes may be wrong together.
-
-    ``None`` where the coverage of a class was not measured or has none.
-    """
-    found = [part for part in parts if part is None or part.value]
-    if frac is None or not found:
-        return None
-    low, high, methods = frac, frac, []
-    for part in found:
-        if part is None or part.value is None or part.interval is None:
-            return None
-        low += min(part.interval.low - part.value, 0.0)
-        high += max(part.interval.high - part.value, 0.0)
-        methods.append(part.interval.method)
-    words = "; ".join(dict.fromkeys(methods))
-    return clipped(Interval(low, high, words), 0.0, 1.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 _HUANG = "Huang et al., npj Comput. Mater. 9, 93 (2023)"
 _CYCLER = "the cycler's file"
 _PARTS = "the numbers that it is made of have none"
-_SITES = "a site that was missed or invented in either scan changes it, and no labels tell which"
+_SITES = "'plan_coverage' of the class has none in one of the two scans, or was not measured"
 _FIT = "nothing scatters about the fit, and what the thicknesses may be off is not known"
 _CHANCE = "it says itself how sure another number is"
 _RATIO = "a volume has none, or the charge on balance is no more than the cycler's own error"

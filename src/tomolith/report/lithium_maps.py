@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import fill
@@ -188,8 +189,9 @@ def _growth(files: LithiumFiles) -> Drawn | None:
         label = place if share is None else f"{place}: {100 * share:.1f} %"
         handles.append(Patch(facecolor=colour, edgecolor=INK, linewidth=0.5, label=label))
     figure.legend(handles=handles, frameon=False, fontsize=9, loc="outside right upper")
-    # which scans; why there is no interval stands in the table
-    scans = next((r.method for r in rows.values() if r.method), "").partition("; no interval")[0]
+    # which scans; what the interval means, or why there is none, stands in the table
+    method = next((r.method for r in rows.values() if r.method), "")
+    scans = re.split("; (?:95 %|no interval):", method)[0]
     caption = (
         f"Where dendrites and deposited Li fell, and where Li was redeposited later"
         f"{f' ({scans})' if scans else ''}; share of the columns that hold labels. "

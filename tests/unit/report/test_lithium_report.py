@@ -225,6 +225,7 @@ def test_the_growth_of_old_sites_says_how_alike_the_maps_are(measured: Path) -> 
     files, problems = read(measured, [*rows(), r, p])
     growth = next(f for f in draw_maps(files, problems) if "growth" in f.file_name)
     assert "two thickness maps: 0.31 (0.10 to 0.50), p = 0.004." in growth.caption
+    assert "later (counted voxels); share of" in growth.caption  # not what the interval means
 
 
 def test_intervals_need_not_hold_the_number(measured: Path) -> None:
