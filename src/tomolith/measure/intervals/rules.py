@@ -146,8 +146,8 @@ def of_dead_li(found: Interval, part: str, scan: Scan) -> Interval:
     """Return the interval of dead Li, as much of its class as there may be.
 
     ``found`` says what would be dead if links were missed, or made up, as far as resolution cannot
-    tell. All voxels that are wrongly of the class may lie in the dead pieces, for single ones do:
-    so many are taken from the lower end. One piece that is too small to be told may always be dead.
+    tell. In the worst case all voxels that are wrongly of the class lie in dead pieces: so many are
+    taken from the lower end. One piece that is too small to be told may always be dead.
     """
     if part.endswith(TOO_SMALL):
         return found  # they are themselves what resolution cannot tell
