@@ -9,6 +9,7 @@ A line of a page that holds only one of these is replaced:
 ``{{ no_intervals }}``                       why quantities have no interval, or may have none
 ``{{ help COMMAND }}``                       what ``tomolith COMMAND --help`` prints
 ``{{ errors }}``                             a table of the exception classes
+``{{ recipes }}``                            a table of what ``tomolith new --recipe`` writes
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ def fill(markdown: str) -> str:
         "no_intervals": no_intervals,
         "help": help_,
         "errors": errors,
+        "recipes": recipes,
     }
     return LINE.sub(lambda match: makers[match[1]](match[2] or ""), markdown)
 
@@ -145,6 +147,13 @@ def errors(_: str) -> str:
             summary = (inspect.getdoc(kind) or "").split("\n", 1)[0]
             rows.append(f"| `{name}` | {kind.exit_code} | {summary} |")
     return "\n".join(rows)
+
+
+def recipes(_: str) -> str:
+    """Return a table of the recipes that have a name."""
+    named = _load("tomolith.app.new:named_recipes")()
+    rows = ["| name | what it is |", "|---|---|"]
+    return "\n".join([*rows, *(f"| `{name}` | {_cell(what)} |" for name, what in named.items())])
 
 
 def _load(target: str) -> Any:

@@ -1,32 +1,35 @@
-"""The recipes under ``examples/`` are accepted, and promise what the cell allows."""
+"""The recipes of ``examples/`` and of ``tomolith new`` are accepted, and promise what they may."""
 
 from pathlib import Path
 
 import pytest
 
 from tomolith.app.check import check_study
+from tomolith.app.new import named_recipes, new_study
 from tomolith.app.study import Study
 from tomolith.learn.settings import TrainSettings
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
-RECIPES = sorted(FOLDER.rglob("*.yaml"))
+EXAMPLES = sorted(FOLDER.rglob("*.yaml"))
 SLOW = {"batterynet": [pytest.mark.slow, pytest.mark.slow_ci]}  # builds a large network
 CASES = [
-    pytest.param(path, id=str(path.relative_to(FOLDER)), marks=SLOW.get(path.parent.name, ()))
-    for path in RECIPES
+    *(pytest.param(path, id=str(path.relative_to(FOLDER))) for path in EXAMPLES),
+    *(pytest.param(name, id=name, marks=SLOW.get(name, ())) for name in named_recipes()),
 ]
 
 
 @pytest.fixture(params=CASES)
 def study(request, tmp_path, monkeypatch) -> Study:
     monkeypatch.setenv("TOMOLITH_DATA", str(tmp_path / "data"))
+    if isinstance(request.param, str):
+        return Study.load(new_study(tmp_path / "cell", request.param))
     recipe = tmp_path / request.param.name  # a copy, for results lie beside a recipe
     recipe.write_bytes(request.param.read_bytes())
     return Study.load(recipe)
 
 
 def test_every_folder_has_a_recipe():
-    folders = {path.parent for path in RECIPES}
+    folders = {path.parent for path in EXAMPLES}
     assert folders == {path for path in FOLDER.iterdir() if path.is_dir()}
 
 

@@ -56,6 +56,9 @@ def study(tmp_path_factory) -> Study:
     recipe = Study.load(path)
     with pytest.raises(ReadError, match="no model here"):  # 'other' is not trained yet
         list(check_study(recipe))
+    with pytest.raises(ReadError, match="no model here"):
+        run_study(recipe, say=silent)
+    assert not recipe.scans_folder.exists()  # told before anything ran
     other = Study.load(path, (*OTHER, "ensemble.members=[small,third]"))
     run_study(other, say=silent, until="train")
     assert any("weights with the best miou" in line for line in check_study(recipe))

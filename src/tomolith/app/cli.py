@@ -76,12 +76,18 @@ def _root(
 @app.command()
 def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the new study.")],
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A paper's recipe, see 'tomolith list recipes'; one for own scans."
+        ),
+    ] = None,
 ) -> None:
     """Write a commented recipe to start a study from."""
-    from tomolith.app.new import new_study
+    from tomolith.app.new import PLAIN, new_study
 
-    recipe = new_study(folder)
-    say(f"wrote {recipe}\nnext: edit it, then  tomolith check {recipe}")
+    written = new_study(folder, recipe or PLAIN)
+    say(f"wrote {written}\nnext: edit it, then  tomolith check {written}")
 
 
 @app.command()
@@ -190,7 +196,10 @@ def list_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="networks, losses, metrics, quantities, readers, cyclers, exporters or steps.",
+            help=(
+                "networks, losses, metrics, quantities, readers, cyclers, exporters, steps or "
+                "recipes."
+            ),
         ),
     ],
 ) -> None:

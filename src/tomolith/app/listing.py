@@ -20,7 +20,7 @@ _REGISTRIES = {
 }
 _MOST_PARTS = 8
 _UNIT_WITHOUT = ", without a cycler's file "
-KINDS = (*_REGISTRIES, "steps")
+KINDS = (*_REGISTRIES, "steps", "recipes")
 
 
 def listing(kind: str) -> Iterator[str]:
@@ -40,6 +40,10 @@ def listing(kind: str) -> Iterator[str]:
         from tomolith.app.steps import STEPS
 
         return (f"{step.name:<22} {step.summary}" for step in STEPS.values())
+    if kind == "recipes":
+        from tomolith.app.new import named_recipes
+
+        return (f"{name:<22} {summary}" for name, summary in named_recipes().items())
     if kind not in _REGISTRIES:
         raise InputError(
             f"there is no list of '{kind}'",

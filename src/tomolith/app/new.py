@@ -1,32 +1,73 @@
-"""``tomolith new``: a commented recipe to start from."""
+"""``tomolith new``: a commented recipe to start from, plain or that of a paper."""
 
 from __future__ import annotations
 
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from tomolith.config import did_you_mean
 from tomolith.errors import InputError
 from tomolith.store.atomic import disk_errors, write_text
 
+PLAIN = "own-scans"
 
-def new_study(folder: Path) -> Path:
+
+def named_recipes() -> dict[str, str]:
+    """Return the recipes that :func:`new_study` can write: what each is, by its name.
+
+    Examples
+    --------
+    >>> named_recipes()["transforcnn-unet"]
+    'U-Net as in the TransforCNN paper: 450 epochs at most, on simulated patches.'
+    """
+    return {
+        path.name.removesuffix(".yaml"): _read(path).split("\n", 1)[0].removeprefix("# ")
+        for path in sorted(_folder().iterdir(), key=lambda path: path.name)
+        if path.name.endswith(".yaml")
+    }
+
+
+def new_study(folder: Path, recipe: str = PLAIN) -> Path:
     """Write ``folder/recipe.yaml`` and return its path.
+
+    Parameters
+    ----------
+    folder
+        Of the new study; made if it is not there.
+    recipe
+        One of :func:`named_recipes`.
 
     Raises
     ------
     InputError
-        There is a recipe already; it is left as it is.
+        There is no recipe of that name; or there is one in the folder already, which is left as
+        it is.
     DiskError
         The folder cannot be written.
     """
-    recipe = folder / "recipe.yaml"
-    if recipe.exists():
+    names = named_recipes()
+    if recipe not in names:
         raise InputError(
-            "there is a recipe already", where=recipe, mend="name another folder, or edit this one"
+            f"there is no recipe named '{recipe}'",
+            expected=f"one of {', '.join(names)}",
+            mend=did_you_mean(recipe, names),
         )
-    template = resources.files("tomolith.app") / "templates" / "recipe.yaml"
-    text = template.read_text(encoding="utf-8").replace("NAME", folder.resolve().name)
+    target = folder / "recipe.yaml"
+    if target.exists():
+        raise InputError(
+            "there is a recipe already", where=target, mend="name another folder, or edit this one"
+        )
+    text = _read(_folder() / f"{recipe}.yaml").replace("NAME", folder.resolve().name)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    write_text(recipe, text)
-    return recipe
+    write_text(target, text)
+    return target
+
+
+def _folder() -> Traversable:
+    return resources.files("tomolith.app") / "templates"
+
+
+def _read(path: Traversable) -> str:
+    return path.read_text(encoding="utf-8")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tomolith.app.steps import STEPS
 from tomolith.app.steps.base import DoneMark, Step, is_done, require_earlier_steps, run_step
 from tomolith.app.steps.compare import check_planned_comparison
+from tomolith.app.steps.ensemble import planned_ensemble
 from tomolith.app.steps.train import check_planned_training
 from tomolith.app.steps.verdict import check_scans
 from tomolith.app.study import Study
@@ -39,12 +40,13 @@ def run_study(study: Study, *, say: Say, until: str | None = None) -> None:
         study.prepare()
         if study.recipe.verdict:
             check_scans(study)
-        _check_learning(study)
-        for name in study.recipe.active_steps:
+        steps = study.recipe.active_steps
+        if until is not None:
+            steps = steps[: steps.index(until) + 1]
+        _check_learning(study, steps)
+        for name in steps:
             _check_prediction(name, study)
             _run_if_needed(STEPS[name], study, say)
-            if name == until:
-                break
 
 
 def run_one(study: Study, step: str, *, say: Say) -> None:
@@ -73,10 +75,15 @@ def _check_prediction(step: str, study: Study) -> None:
         STEPS["predict"].describe(study)
 
 
-def _check_learning(study: Study) -> None:
-    """Refuse trainings that would fail when their turn comes, before anything runs."""
-    for name, check in (("train", check_planned_training), ("compare", check_planned_comparison)):
-        if study.recipe.section(name) and not is_done(STEPS[name], study):
+def _check_learning(study: Study, steps: Sequence[str]) -> None:
+    """Refuse what would fail when its turn comes, before anything runs."""
+    checks: tuple[tuple[str, Callable[[Study], object]], ...] = (
+        ("train", check_planned_training),
+        ("ensemble", planned_ensemble),
+        ("compare", check_planned_comparison),
+    )
+    for name, check in checks:
+        if name in steps and not is_done(STEPS[name], study):
             check(study)
 
 

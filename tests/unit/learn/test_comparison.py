@@ -160,6 +160,27 @@ def test_timings_are_kept_until_a_run_changes(tmp_path, monkeypatch):
     assert len(asked) == 10
 
 
+def test_timings_go_on_where_they_were_stopped(tmp_path, monkeypatch):
+    asked = []
+
+    def child(run, *_args, **_options):
+        if len(asked) == 3:
+            asked.append("stop")
+            raise KeyboardInterrupt
+        asked.append(run.system)
+        return _timing(run.system, latency_s=0.01 * len(asked))
+
+    monkeypatch.setattr(timing_module, "_in_child", child)
+    settings = CompareSettings(systems=["unet", "ynet"], timing={"rounds": 2})
+    runs = settings.runs(TrainSettings())
+    common = {"root": tmp_path, "settings": settings, "keys": ["k"]}
+    with pytest.raises(KeyboardInterrupt):
+        time_systems(runs, None, None, **common)
+    found = time_systems(runs, None, None, **common)
+    assert asked == ["unet", "ynet", "unet", "stop", "ynet"]
+    assert [t.latency_s for t in found] == pytest.approx([0.01, 0.02])
+
+
 def _result(seed=0, *, iou=0.8, counts=((6, 2), (1, 3)), n_images=12) -> SystemResult:
     images = tuple(ImageScore("a", z, z / 10) for z in range(n_images))
     scores = (ScoreRow("u", "test", "all", "pooled", "iou", "", iou),)

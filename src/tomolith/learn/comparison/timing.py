@@ -113,7 +113,7 @@ def time_systems(
     settings: CompareSettings,
     keys: Sequence[str],
 ) -> tuple[Timing, ...]:
-    """Measure one run of each system, or return what was measured of the same runs before.
+    """Measure one run of each system; what was measured of the same runs before is kept.
 
     Parameters
     ----------
@@ -135,24 +135,18 @@ def time_systems(
     """
     path = root / ".tomolith" / "compare" / "timings.json"
     key = settings_hash(list(keys), settings.timing, settings.predict, machine())
-    kept = _read(path, key)
-    if kept is not None:
-        return kept
-    found: dict[str, Timing] = {}
+    done, found = _read(path, key)
     # a classical method is fitted anew in its process, which so makes all rounds itself
-    rounds = [
-        [run for run in runs if n == 0 or not run.is_classical]
-        for n in range(settings.timing.rounds)
-    ]
-    with progress("latency", total=sum(map(len, rounds))) as bar:
-        for due in rounds:
-            for run in due:
-                timing = _in_child(run, material, split, root=root, settings=settings)
-                found[run.system] = _better(found.get(run.system), timing)
-                bar.advance(note=run.system)
-    timings = tuple(found.values())
-    write_text(path, json.dumps({"key": key, "timings": [asdict(t) for t in timings]}, indent=1))
-    return timings
+    turns = [
+        run for n in range(settings.timing.rounds) for run in runs if n == 0 or not run.is_classical
+    ][done:]
+    with progress("latency", total=len(turns)) as bar:
+        for i, run in enumerate(turns, start=done + 1):
+            timing = _in_child(run, material, split, root=root, settings=settings)
+            found[run.system] = _better(found.get(run.system), timing)
+            _keep(path, key, i, found)
+            bar.advance(note=run.system)
+    return tuple(found.values())
 
 
 def _better(first: Timing | None, second: Timing) -> Timing:
@@ -171,14 +165,20 @@ def _best(timing: Timing) -> float:
     return timing.best_s
 
 
-def _read(path: Path, key: str) -> tuple[Timing, ...] | None:
+def _keep(path: Path, key: str, n_done: int, found: Mapping[str, Timing]) -> None:
+    timings = [asdict(timing) for timing in found.values()]
+    write_text(path, json.dumps({"key": key, "n_done": n_done, "timings": timings}, indent=1))
+
+
+def _read(path: Path, key: str) -> tuple[int, dict[str, Timing]]:
+    """Return how many turns were measured of the same runs, and the best of each system."""
     try:
         values: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if values["key"] != key:
-            return None
-        return tuple(Timing(**row) for row in values["timings"])
+            return 0, {}
+        return int(values["n_done"]), {row["system"]: Timing(**row) for row in values["timings"]}
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return 0, {}
 
 
 def job_of(

@@ -254,9 +254,9 @@ class SegFormer(_Zoo):
 class UPerNet(_Pooled):
     """UPerNet on a Swin transformer: pyramid pooling over all scales (smp, timm).
 
-    Source: Xiao et al., ECCV 2018, and Liu et al., ICCV 2021 (Swin-T, windows of 7). Logits come at
-    a quarter of the input's size and are scaled up. One branch pools over the whole patch. The
-    papers' decoder has 512 channels; the library's 256 are our choice.
+    Source: Xiao et al., ECCV 2018, and Liu et al., ICCV 2021 (Swin-T, windows of 7), whose decoder
+    has 512 channels. Logits come at a quarter of the input's size and are scaled up. One branch
+    pools over the whole patch.
 
     Parameters
     ----------
@@ -288,7 +288,7 @@ class UPerNet(_Pooled):
         n_classes: int,
         *,
         encoder: str = "tu-swin_tiny_patch4_window7_224",
-        channels: int = 256,
+        channels: int = 512,
     ) -> None:
         # Swin is drawn for one size of image unless told otherwise
         any_size = {"strict_img_size": False} if encoder.startswith("tu-swin") else {}
