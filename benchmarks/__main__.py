@@ -52,6 +52,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="shortened: so long for each network")
     parser.add_argument("--threads", type=int, help="of the networks; all cores if left out")
     parser.add_argument("--seeds", type=int, help="trainings of each network; shortened: one")
+    parser.add_argument(
+        "--systems", help="only these of a comparison, with commas; the page is named after them"
+    )
     parser.add_argument("--work", type=Path, help="folder to keep what is done in, to go on from")
     given = parser.parse_args()
     unknown = sorted(set(given.names) - set(BENCHMARKS))
@@ -64,10 +67,12 @@ def main() -> None:
         return
     for name in given.names or BENCHMARKS:
         module = importlib.import_module(f"benchmarks.{name}")
-        result = module.run(**_options(parser, module, given))
+        options = _options(parser, module, given)
+        result = module.run(**options)
         print(result.text(name))
         if not given.quick:
-            _write(result, name)
+            extent = options.get("extent", Extent())
+            _write(result, name, page=extent.page_name(name))
 
 
 def _options(
@@ -77,7 +82,10 @@ def _options(
     options = {key: getattr(given, key) for key in ("minutes", "threads", "seeds", "work")}
     known = inspect.signature(module.run).parameters
     if "extent" in known:
-        return {"extent": Extent(quick=given.quick, **options)}
+        systems = tuple(given.systems.split(",")) if given.systems else ()
+        return {"extent": Extent(quick=given.quick, systems=systems, **options)}
+    if given.systems:
+        parser.error(f"{module.__name__} has no --systems")
     found = {key: value for key, value in options.items() if value is not None}
     unknown = sorted(set(found) - set(known))
     if unknown:
@@ -85,14 +93,14 @@ def _options(
     return {"quick": given.quick, **found}
 
 
-def _write(result: Result, name: str) -> None:
+def _write(result: Result, name: str, *, page: str) -> None:
     folder = Path(__file__).resolve().parents[1] / "docs" / "results"
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
     for file, _, png in result.pictures:
         (images / file).write_bytes(png)
-    (folder / f"{name}.md").write_text(result.text(name))
-    print(f"written: {folder / name}.md")
+    (folder / f"{page}.md").write_text(result.text(name))
+    print(f"written: {folder / page}.md")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def compare_by(protocol: Protocol, extent: Extent, page: Page) -> Result:
             arguments=extent.arguments,
             circumstances=circumstances_of(outcome),
             pictures=[
-                (f"{page.name}-{name}", page.alt(name), png)
+                (f"{extent.page_name(page.name)}-{name}", page.alt(name), png)
                 for name, png in pictures(outcome).items()
             ],
         )

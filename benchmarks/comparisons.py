@@ -74,8 +74,13 @@ class Protocol:
         text = (RECIPES / f"{self.recipe}.yaml").read_text(encoding="utf-8")
         recipe: dict[str, Any] = yaml.safe_load(text)
         _merge(recipe, self.changes)
+        if kept := self._kept(extent):
+            systems = {one["name"]: one for one in map(_named, recipe["compare"]["systems"])}
+            if unknown := [name for name in kept if name not in systems]:
+                raise ValueError(f"{self.recipe} has no {unknown[0]}; it has {', '.join(systems)}")
+            recipe["compare"]["systems"] = [s for name, s in systems.items() if name in kept]
         if extent.is_short:
-            recipe = shortened(recipe, extent, self.short_systems)
+            recipe = shortened(recipe, extent)
             _merge(recipe, self.short)
             _inherit_stages(recipe["compare"])
         if extent.quick:
@@ -87,26 +92,29 @@ class Protocol:
             recipe["compare"].setdefault("train", {})["threads"] = extent.threads
         return recipe
 
-    def left_out(self) -> list[str]:
-        """Return the systems that a shortened run leaves out."""
+    def left_out(self, extent: Extent) -> list[str]:
+        """Return the systems that a run leaves out."""
         names = [_named(system)["name"] for system in self.load(Extent())["compare"]["systems"]]
-        return [name for name in names if self.short_systems and name not in self.short_systems]
+        kept = self._kept(extent)
+        return [name for name in names if kept and name not in kept]
+
+    def _kept(self, extent: Extent) -> tuple[str, ...]:
+        return extent.systems or (self.short_systems if extent.is_short else ())
 
 
-def shortened(recipe: Mapping[str, Any], extent: Extent, keep: Sequence[str]) -> dict[str, Any]:
+def shortened(recipe: Mapping[str, Any], extent: Extent) -> dict[str, Any]:
     """Return a recipe whose networks are trained for some minutes each, with one seed.
 
     Examples
     --------
     >>> full = {"compare": {"seeds": [0, 1], "systems": [{"name": "a", "train": {"epochs": 9}}]}}
-    >>> short = shortened(full, Extent(minutes=2), ())["compare"]
+    >>> short = shortened(full, Extent(minutes=2))["compare"]
     >>> short["seeds"], short["systems"], short["train"]["minutes"]
     ([0], [{'name': 'a', 'train': {}}], 2)
     """
     made = copy.deepcopy(dict(recipe))
     section = made["compare"]
-    systems = [_named(system) for system in section["systems"]]
-    section["systems"] = [s for s in systems if not keep or s["name"] in keep]
+    section["systems"] = [_named(system) for system in section["systems"]]
     for system in section["systems"]:
         own = system.get("train")
         if own is not None:
@@ -221,8 +229,10 @@ def circumstances_of(*outcomes: Outcome) -> list[tuple[str, str]]:
 def extent_words(outcome: Outcome) -> str:
     """Say whether this is the protocol or a shortened run of it."""
     extent, protocol = outcome.extent, outcome.protocol
+    left_out = protocol.left_out(extent)
+    not_run = f" Not run: {', '.join(left_out)}." if left_out else ""
     if not extent.is_short:
-        return "The full protocol, with its epochs and seeds."
+        return f"The full protocol, with its epochs and seeds.{not_run}"
     threads = "all cores" if extent.threads is None else f"{extent.threads} CPU thread(s)"
     words = (
         f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each network on "
@@ -235,10 +245,7 @@ def extent_words(outcome: Outcome) -> str:
         "A network whose turn fell into a busy time of the machine saw fewer patches than its "
         "speed allows."
     )
-    left_out = protocol.left_out()
-    if left_out:
-        words += f" Not run: {', '.join(left_out)}."
-    return words
+    return words + not_run
 
 
 def score_tables(outcome: Outcome) -> list[str]:

@@ -25,6 +25,8 @@ class Extent:
         Tiny data, seconds of training: only shows that the script runs.
     seeds
         Trainings of each network; ``None``: the protocol's, or one where it is shortened.
+    systems
+        The only ones of the protocol that are compared; empty: all.
     """
 
     minutes: float | None = None
@@ -32,6 +34,7 @@ class Extent:
     work: Path | None = None
     quick: bool = False
     seeds: int | None = None
+    systems: tuple[str, ...] = ()
 
     @property
     def is_short(self) -> bool:
@@ -46,7 +49,19 @@ class Extent:
             for key in ("minutes", "threads", "seeds")
             if (value := getattr(self, key)) is not None
         ]
+        if self.systems:
+            words.append(f"--systems {','.join(self.systems)}")
         return " ".join(words)
+
+    def page_name(self, benchmark: str) -> str:
+        """Return what the page is called: after the systems, where these are not all.
+
+        Examples
+        --------
+        >>> Extent(systems=("unet", "ynet")).page_name("table1_binary")
+        'table1_binary-unet-ynet'
+        """
+        return "-".join((benchmark, *self.systems))
 
     @property
     def seed_words(self) -> str:

@@ -83,13 +83,23 @@ def test_a_shortened_run_has_one_seed_and_the_same_time_for_each(comparisons, re
     lengths = {(r.train.minutes, r.train.patience, r.train.threads) for r in trained}
     assert lengths == {(3.0, None, 1)}
     named = {run.system for run in load(comparisons, recipe, comparisons.Extent(), tmp_path)[1]}
-    assert named - {run.system for run in runs} == set(protocol.left_out())
+    assert named - {run.system for run in runs} == set(protocol.left_out(extent))
 
 
 @pytest.mark.parametrize("recipe", USED)
 def test_a_shortened_run_has_as_many_seeds_as_asked_for(comparisons, recipe, tmp_path):
     _, runs = load(comparisons, recipe, comparisons.Extent(minutes=3, seeds=2), tmp_path)
     assert {run.seed for run in runs if not run.is_classical} == {0, 1}
+
+
+@pytest.mark.parametrize("minutes", [None, 3])
+def test_only_the_systems_that_are_asked_for_are_run(comparisons, minutes, tmp_path):
+    extent = comparisons.Extent(minutes=minutes, systems=("unet", "random_forest"))
+    protocol, runs = load(comparisons, "table2_cathode", extent, tmp_path)
+    assert {run.system for run in runs} == {"unet", "random_forest"}
+    assert "matphase" in protocol.left_out(extent)
+    with pytest.raises(ValueError, match="table2_cathode has no unnet; it has fcn"):
+        protocol.load(comparisons.Extent(systems=("unnet",)))
 
 
 def test_a_shortened_run_keeps_what_sets_the_forms_of_matphase_apart(comparisons, tmp_path):
