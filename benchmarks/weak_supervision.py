@@ -38,6 +38,7 @@ COMMON: dict[str, Any] = {
     "patch_px": 128,
     "batch": 8,
     "balance": 0.5,  # half of the patches evenly over the classes: dendrites are rare
+    "loss": "dice",  # of labelled pixels; cross-entropy is slow to find rare classes
     "augment": {"rotate_deg": 10, "zoom": [0.9, 1.1], "flip": "left-right"},
     "patience": None,
     "patches_per_epoch": 256,
@@ -294,7 +295,8 @@ def _what(
         f"{shape} voxels. A U-Net ({options or 'its default size'}) learns from 1, 3 or 10 "
         f"labelled cross-sections of the scans after pulses {_list(LEARNT)}: from labels alone, or "
         "also from all other slices of these scans by pseudo-labels or with a mean teacher, with "
-        f"the default settings of both. {N_VALIDATION} labelled slices of the scan after pulse "
+        "the default settings of both. The loss of labelled pixels is Dice's. "
+        f"{N_VALIDATION} labelled slices of the scan after pulse "
         f"{_list(VALIDATED)} choose the best epoch. The scans after pulses {_list(TESTED)} are "
         f"held out whole; IoU is pooled over {N_TEST} cross-sections of each. Every training had "
         f"{' or '.join(str(n) for n in steps)} steps of {own['batch']} labelled patches of "
