@@ -75,6 +75,8 @@ class Outcome:
 
 def run(extent: Extent) -> Result:
     """Train with each method on few labelled slices, and return the page."""
+    if extent.systems:
+        raise ValueError("weak_supervision compares no systems")
     own = {**COMMON, "threads": extent.threads}
     with work_folder(extent, "weak_supervision") as folder:
         scans = _scans(folder / "scans", quick=extent.quick)

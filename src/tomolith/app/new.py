@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+
+import yaml
 
 from tomolith.config import did_you_mean
 from tomolith.errors import InputError
@@ -58,7 +61,8 @@ def new_study(folder: Path, recipe: str = PLAIN) -> Path:
         raise InputError(
             "there is a recipe already", where=target, mend="name another folder, or edit this one"
         )
-    text = _read(_folder() / f"{recipe}.yaml").replace("NAME", folder.resolve().name)
+    name = yaml.safe_dump({"name": folder.resolve().name}, allow_unicode=True, width=math.inf)
+    text = _read(_folder() / f"{recipe}.yaml").replace("name: NAME\n", name, 1)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_text(target, text)

@@ -9,6 +9,7 @@ import yaml
 
 from tomolith.app.listing import listing
 from tomolith.app.new import named_recipes, new_study
+from tomolith.app.study import Study
 from tomolith.errors import InputError
 
 EPOCHS = {"transforcnn-unet": 450, "transforcnn-ynet": 130, "transforcnn": 300}
@@ -37,6 +38,13 @@ def test_a_study_is_named_after_its_folder(tmp_path: Path) -> None:
         recipe = read(new_study(tmp_path / name / "cell-7", name))
         assert recipe["name"] == "cell-7"
         assert "study" not in recipe  # results lie beside the recipe
+
+
+@pytest.mark.parametrize(
+    "name", ["2026", "on", "a: b", "cell #2", "Zelle µ", "x" * 120, "name: NAME"]
+)
+def test_any_folder_can_be_a_study(tmp_path: Path, name: str) -> None:
+    assert Study.load(new_study(tmp_path / name)).recipe.name == name
 
 
 def test_a_misspelt_name_is_told_and_writes_nothing(tmp_path: Path) -> None:
