@@ -153,7 +153,7 @@ def recipes(_: str) -> str:
     """Return a table of the recipes that have a name."""
     named = _load("tomolith.app.new:named_recipes")()
     rows = ["| name | what it is |", "|---|---|"]
-    return "\n".join([*rows, *(f"| `{name}` | {_cell(what)} |" for name, what in named.items())])
+    return "\n".join([*rows, *(f"| `{name}` | {what} |" for name, what in named.items())])
 
 
 def _load(target: str) -> Any:
