@@ -78,9 +78,7 @@ def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the new study.")],
     recipe: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", help="A paper's recipe, see 'tomolith list recipes'; one for own scans."
-        ),
+        typer.Option(metavar="NAME", help="See 'tomolith list recipes'; 'own-scans' if left out."),
     ] = None,
 ) -> None:
     """Write a commented recipe to start a study from."""

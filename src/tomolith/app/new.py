@@ -24,11 +24,12 @@ def named_recipes() -> dict[str, str]:
     >>> named_recipes()["transforcnn-unet"]
     'U-Net as in the TransforCNN paper: 450 epochs at most, on simulated patches.'
     """
-    return {
+    found = {
         path.name.removesuffix(".yaml"): _read(path).split("\n", 1)[0].removeprefix("# ")
-        for path in sorted(_folder().iterdir(), key=lambda path: path.name)
+        for path in _folder().iterdir()
         if path.name.endswith(".yaml")
     }
+    return dict(sorted(found.items()))
 
 
 def new_study(folder: Path, recipe: str = PLAIN) -> Path:
