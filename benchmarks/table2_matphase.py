@@ -54,13 +54,17 @@ def _what(outcome: Outcome) -> str:
 def notes(outcome: Outcome) -> list[str]:
     """Say what the tables say: ranks, the goal, and what MatPhase brings."""
     best = outcome.best
-    return [
+    found = [
         rank_words(outcome, ()),
         goal_words(f"Best mIoU ({best})", outcome.score(best), WANTED_IOU),
         ruler_words(outcome),
-        difference_words(outcome, "matphase", ("unet", "mcd_unet")),
-        "Of networks trained in stages, 'patches seen' counts the last stage alone.",
     ]
+    if outcome.score("matphase") is not None:
+        found += [
+            difference_words(outcome, "matphase", ("unet", "mcd_unet")),
+            "Of networks trained in stages, 'patches seen' counts the last stage alone.",
+        ]
+    return found
 
 
 def _alt(name: str) -> str:

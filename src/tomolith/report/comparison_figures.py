@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from tomolith.store.scan import Scan
 _INK = "#222222"
 _FEW = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
 _STYLES = ("-", "--", "-.", ":")  # where systems are many, neighbouring colours are alike
+_LEAST_SPAN = 0.05  # of mean IoU
 _PANEL_PX = 360
 _COLUMNS = 5
 
@@ -255,7 +256,8 @@ def curves_png(root: Path, comparison: Comparison, colours: dict[str, str]) -> b
     """Return the training curves of all networks in one figure; ``None`` where there is none.
 
     A dot marks the best epoch, whose weights are kept. The axis shows the later half of each curve
-    whole; of the first epochs what fits.
+    whole; of the first epochs what fits. It never spans less than 0.05: a rise of some thousandths
+    is to look like one.
     """
     figure = Figure(figsize=(7.6, 3.8), layout="constrained")
     axes = figure.subplots()
@@ -273,13 +275,26 @@ def curves_png(root: Path, comparison: Comparison, colours: dict[str, str]) -> b
                 label = None
     if not late:
         return None
-    room = 0.1 * (max(late) - min(late)) or 0.05
     axes.set(xlabel="epoch", ylabel="mean IoU, validation slices")
-    axes.set_ylim(max(0.0, min(late) - room), min(1.0, max(late) + room))
+    axes.set_ylim(*_window(late))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(frameon=False, fontsize=9, loc="outside right upper")
     _plain(axes, "both")
     return to_png(figure)
+
+
+def _window(scores: Sequence[float]) -> tuple[float, float]:
+    """Return the limits of an axis that shows ``scores``, with some room.
+
+    Examples
+    --------
+    >>> [round(limit, 4) for limit in _window([0.776, 0.777])]
+    [0.722, 0.782]
+    """
+    high = max(scores)
+    low = min(min(scores), high - _LEAST_SPAN)
+    room = 0.1 * (high - low)
+    return max(0.0, low - room), min(1.0, high + room)
 
 
 def _validation_curve(model: Path) -> list[tuple[float, float]]:
