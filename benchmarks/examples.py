@@ -120,7 +120,7 @@ def iou_by_class(
         image = bundle.normalisation.apply(grey, (IntensityStats.of_sample(grey),))
         truth = scan.labels("truth").read(Box.whole(scan.grid.shape_zyx))
         for z in range(part.z_start, part.z_stop):
-            logits = slice_logits(network, image[z], patch_px=bundle.patch_px, batch=4)
+            logits = slice_logits(network, image[z][None], patch_px=bundle.patch_px, batch=4)
             labels = np.array(bundle.schema.values)[logits.argmax(0)]
             for i, value in enumerate(bundle.schema.values):
                 for j, other in enumerate(bundle.schema.values):

@@ -47,12 +47,12 @@ def small_scan(
     return scan
 
 
-def small_bundle(network="unet", *, seed=0):
+def small_bundle(network="unet", *, in_channels=1, seed=0):
     """Return an untrained network whose logits are spread enough to give every class."""
     options = {"channels": 4, "depth": 2} if network == "unet" else {"channels": 4, "units": 2}
     component = Component(name=network, options=options)
     torch.manual_seed(seed)
-    module = NETWORKS.build(component, 1, len(SCHEMA))
+    module = NETWORKS.build(component, in_channels, len(SCHEMA))
     with torch.no_grad():
         for part in module.modules():
             if isinstance(part, torch.nn.BatchNorm2d):
@@ -61,7 +61,7 @@ def small_bundle(network="unet", *, seed=0):
                 part.running_mean.normal_(0, 0.1)
         module.eval()
         # centre each class on a sample, so that none wins everywhere
-        logits = module(torch.randn(8, 1, PATCH_PX, PATCH_PX))
+        logits = module(torch.randn(8, in_channels, PATCH_PX, PATCH_PX))
         module.head.bias -= logits.mean(dim=(0, 2, 3))
     return ModelBundle(
         component,
@@ -69,7 +69,7 @@ def small_bundle(network="unet", *, seed=0):
         None,
         False,
         Normalisation(),
-        1,
+        in_channels,
         PATCH_PX,
         weights=module.state_dict(),
     )

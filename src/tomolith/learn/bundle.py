@@ -39,7 +39,8 @@ class ModelBundle:
     normalisation
         Applied with the statistics of the scan that is predicted.
     in_channels, patch_px
-        Channels of the input, and side of the training patches.
+        Channels of the input, which are the slices that a 2-D network sees at a time, the one that
+        it labels in the middle; and side of the training patches.
     weights
         The network's tensors by name.
     settings
@@ -219,9 +220,7 @@ class ModelBundle:
             )
         return bundle
 
-    def check_matches(
-        self, volume: Volume, schema: ClassSchema | None = None, *, n_channels: int = 1
-    ) -> None:
+    def check_matches(self, volume: Volume, schema: ClassSchema | None = None) -> None:
         """Refuse a volume that differs from the training data, and show the difference.
 
         Voxel sizes may differ by 1 % along each axis (for sections: y and x).  An unknown voxel
@@ -232,7 +231,7 @@ class ModelBundle:
         Raises
         ------
         MismatchError
-            Voxel size, class schema or channel count differ.
+            Voxel size or class schema differ.
         """
         rows = []
         if not _same_size(self.voxel_size_um, volume.grid.voxel_size_um, sections=self.sections):
@@ -245,8 +244,6 @@ class ModelBundle:
             )
         if schema is not None and _classes(self.schema) != _classes(schema):
             rows.append(("classes", _classes(self.schema), _classes(schema)))
-        if self.in_channels != n_channels:
-            rows.append(("channels", str(self.in_channels), str(n_channels)))
         if rows:
             width = max(len(name) for name, *_ in rows)
             table = "\n".join(

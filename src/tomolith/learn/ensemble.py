@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +20,7 @@ from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.calibration import slices_temperature
 from tomolith.learn.device import make_fabric, torch_threads
 from tomolith.learn.ensemble_settings import EnsembleSettings
-from tomolith.learn.examples import Example, SliceCache, channel_table, normalise_slice
+from tomolith.learn.examples import Example, SliceCache, channel_table, normalise_stack
 from tomolith.learn.losses.cross_entropy import CrossEntropy
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.networks.ensemble import Ensemble, MembersApart
@@ -196,6 +197,7 @@ class _ValidationSlices:
         self._examples, self._places, self._goal = examples, places, settings.search
         self._cache = SliceCache(examples, like.schema, _CACHE_BYTES)
         self._normalisation, self._patch_px = like.normalisation, like.patch_px
+        self._n_slices = like.in_channels
         train = TrainSettings(device=settings.device, precision="fp32")
         self._device = make_fabric(train).device
         self._table = channel_table(like.schema)
@@ -210,12 +212,13 @@ class _ValidationSlices:
 
         def slices() -> Iterator[Slice]:
             for example, z in self._places:
-                grey, labels = self._cache.read(example, z)
-                image = normalise_slice(grey, self._examples[example], z, self._normalisation)
+                greys, labels = self._cache.read_stack(example, z, self._n_slices)
+                of = self._examples[example]
+                image = normalise_stack(np.stack(greys), of, z, self._normalisation)
                 logits = slice_logits(
                     forward, image, patch_px=self._patch_px, batch=_BATCH, is_fixed=False
                 )
-                yield logits.reshape(n, -1, *image.shape), self._table[labels]
+                yield logits.reshape(n, -1, *labels.shape), self._table[labels]
 
         return search_weights(slices, n, goal=self._goal, n_slices=len(self._places))
 
@@ -223,7 +226,13 @@ class _ValidationSlices:
         """Return the bundle with its scores and its temperature."""
         forward = self._forward(bundle.build_network())
         predictor = SlicePredictor(
-            forward, self._examples, self._cache, self._normalisation, self._patch_px, _BATCH
+            forward,
+            self._examples,
+            self._cache,
+            self._normalisation,
+            self._patch_px,
+            _BATCH,
+            self._n_slices,
         )
         scores = validate(predictor, CrossEntropy(), self._places)
         named = {f"validation_iou_{name}": value for name, value in scores.iou.items()}
@@ -333,6 +342,6 @@ def _facts(bundle: ModelBundle) -> dict[str, str]:
         "voxel size": "unknown" if size is None else " × ".join(f"{v:g}" for v in size) + " µm",
         "sections": str(bundle.sections),
         "normalisation": str(bundle.normalisation),
-        "channels": str(bundle.in_channels),
+        "slices seen at a time": str(bundle.in_channels),
         "patch_px": str(bundle.patch_px),
     }

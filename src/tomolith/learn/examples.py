@@ -257,6 +257,14 @@ class SliceCache:
             self._n_bytes -= self.slice_bytes(old)
         return pair
 
+    def read_stack(
+        self, example: int, z: int, n_slices: int
+    ) -> tuple[list[npt.NDArray[Any]], npt.NDArray[Any]]:
+        """Return the grey values of a slice and its neighbours, and its own label values."""
+        depth = self._examples[example].image.grid.shape_zyx[0]
+        greys = [self.read(example, k)[0] for k in neighbours(z, n_slices, depth)]
+        return greys, self.read(example, z)[1]
+
     def region(
         self,
         example: int,
@@ -264,20 +272,21 @@ class SliceCache:
         *,
         corner_yx: tuple[int, int],
         side_px: int,
+        n_slices: int = 1,
         unlabelled: bool = False,
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-        """Return a square of grey values and channels; outside: mirrored, and unlabelled.
+        """Return grey values (n_slices, side, side) and channels (side, side) of a square.
 
-        With ``unlabelled``, 0 in place of the channels where the image is valid and nothing is
-        labelled, and ``IGNORE`` elsewhere.
+        Outside: mirrored, and unlabelled. With ``unlabelled``, 0 in place of the channels where
+        the image is valid and nothing is labelled, and ``IGNORE`` elsewhere.
         """
-        image, labels = self.read(example, z)
+        images, labels = self.read_stack(example, z, n_slices)
         pads, cut = [], []
-        for start, size in zip(corner_yx, image.shape, strict=True):
+        for start, size in zip(corner_yx, labels.shape, strict=True):
             low, high = max(start, 0), min(start + side_px, size)
             pads.append((low - start, start + side_px - high))
             cut.append(slice(low, high))
-        grey = np.pad(image[tuple(cut)], pads, mode="symmetric")
+        grey = np.stack([np.pad(image[tuple(cut)], pads, mode="symmetric") for image in images])
         channels = (self._free if unlabelled else self._table)[labels[tuple(cut)]]
         invalid = self._examples[example].invalid
         if unlabelled and invalid is not None:
@@ -285,8 +294,20 @@ class SliceCache:
         return grey, np.pad(channels, pads, constant_values=IGNORE)
 
 
-def normalise_slice(
+def neighbours(z: int, n_slices: int, depth: int) -> list[int]:
+    """Return the ``n_slices`` slices with ``z`` in their middle, mirrored at the volume's ends.
+
+    Examples
+    --------
+    >>> neighbours(3, 3, 9), neighbours(0, 5, 9)
+    ([2, 3, 4], [1, 0, 0, 1, 2])
+    """
+    mirrored = np.pad(np.arange(depth), n_slices // 2, mode="symmetric")
+    return [int(k) for k in mirrored[z : z + n_slices]]
+
+
+def normalise_stack(
     grey: npt.NDArray[Any], example: Example, z: int, normalisation: Normalisation
 ) -> npt.NDArray[np.float32]:
-    """Return (height, width) network input, by the statistics of the scan or section."""
-    return normalisation.apply(grey[None], example.stats, z_start=z)[0]
+    """Return network input (slices, height, width), by the statistics of scan or section ``z``."""
+    return normalisation.apply(grey, example.stats, z_start=z)

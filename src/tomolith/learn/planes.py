@@ -30,6 +30,8 @@ class PlanePatches:
         ``"xy"``, ``"xz"`` or ``"yz"``.
     patches
         The patch grid of the turned volume: axes (slice, row, column).
+    n_slices
+        How many slices a 2-D network is shown of a patch: its own in the middle of them.
 
     Examples
     --------
@@ -42,14 +44,22 @@ class PlanePatches:
 
     name: str
     patches: PatchGrid
+    n_slices: int = 1
 
     @classmethod
     def of(
-        cls, name: str, shape_zyx: Triple, *, patch_px: int, overlap_frac: float, depth: int = 1
+        cls,
+        name: str,
+        shape_zyx: Triple,
+        *,
+        patch_px: int,
+        overlap_frac: float,
+        depth: int = 1,
+        n_slices: int = 1,
     ) -> PlanePatches:
         """Return square patches of ``depth`` slices in the plane ``name`` of ``shape_zyx``."""
         shape = turn(shape_zyx, name)
-        return cls(name, PatchGrid(shape, (depth, patch_px, patch_px), overlap_frac))
+        return cls(name, PatchGrid(shape, (depth, patch_px, patch_px), overlap_frac), n_slices)
 
     @property
     def axes(self) -> Triple:
@@ -59,7 +69,8 @@ class PlanePatches:
     @property
     def halo_zyx(self) -> Triple:
         """How far beyond a box of the volume the patches that meet it can reach."""
-        return turn_back(self.patches.halo_zyx, self.name)
+        deep, high, wide = self.patches.halo_zyx
+        return turn_back((deep + self.n_slices // 2, high, wide), self.name)
 
     def turn(self, box: Box) -> Box:
         """Return a box of the volume in (slice, row, column)."""
@@ -71,7 +82,13 @@ class PlanePatches:
 
     def read_box(self, box: Box) -> Box:
         """Return the voxels of the volume that the patches meeting ``box`` need."""
-        return self.turn_back(self.patches.read_box(self.turn(box)))
+        return self.turn_back(self.between_neighbours(self.patches.read_box(self.turn(box))))
+
+    def between_neighbours(self, box: Box) -> Box:
+        """Return a box in (slice, row, column) with the slices that are shown besides its own."""
+        half, n = self.n_slices // 2, self.patches.shape_zyx[0]
+        (low, *start), (high, *stop) = box.start_zyx, box.stop_zyx
+        return Box((max(low - half, 0), *start), (min(high + half, n), *stop))
 
 
 def check_planes(planes: Sequence[str], grid: Grid, *, key: str = "predict.planes") -> None:
@@ -146,6 +163,24 @@ def check_cubes(grid: Grid, planes: Sequence[str] = ("xy",), *, where: str) -> N
             f"a 3-D network sees all planes at once, and is asked for {', '.join(planes)}",
             where="predict.planes",
             mend="leave 'planes' out",
+        )
+
+
+def check_context(grid: Grid, context_slices: int, *, key: str) -> None:
+    """Refuse slices between their neighbours where a scan holds sections, which have none.
+
+    Raises
+    ------
+    InputError
+        The scan holds sections.
+    """
+    if context_slices and grid.sections:
+        raise InputError(
+            f"a network is to see {context_slices} slices on either side, and the scan holds "
+            "sections, which are no neighbours",
+            expected="a volume",
+            where=key,
+            mend="leave 'train.context_slices' out",
         )
 
 

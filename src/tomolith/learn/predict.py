@@ -16,6 +16,7 @@ from tomolith.core.provenance import code_version
 from tomolith.errors import IncompleteError
 from tomolith.learn.backends import Backend, BackendInfo
 from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.examples import neighbours
 from tomolith.learn.outputs import EXTRAS, BlockResult, Outputs
 from tomolith.learn.planes import PlanePatches
 from tomolith.learn.predict_plan import PredictPlan, plan_prediction
@@ -64,9 +65,10 @@ def predict(
     Raises
     ------
     MismatchError
-        The model was trained for another voxel size or number of channels.
+        The model was trained for another voxel size.
     InputError
-        The scan is smaller than a patch; planes across the slices, or a 3-D network, where voxels
+        The scan is smaller than a patch, or holds sections where the model sees a slice between
+        its neighbours; planes across the slices, or a 3-D network, where voxels
         are no cubes; dropout or mutual information of a network that has none.
     MemoryBudgetError
         Not even the smallest block fits ``settings.memory``.
@@ -226,12 +228,17 @@ class BlockPredictor:
         is_3d = len(self._plan.batch_shape) == 5
 
         def prepare(patch: Box) -> Float32:
-            box = plane.turn_back(patch)
+            shown = plane.between_neighbours(patch)
+            box = plane.turn_back(shown)
             grey = image[box.relative_to(read).slices].transpose(plane.axes)
+            if plane.n_slices > 1:
+                first, depth = shown.start_zyx[0], plane.patches.shape_zyx[0]
+                wanted = neighbours(patch.start_zyx[0], plane.n_slices, depth)
+                grey = grey[[z - first for z in wanted]]
             given = self._normalisation.apply(grey, self._stats, z_start=box.start_zyx[0])
             if grey.dtype.kind == "f":  # what is invalid becomes a middle grey
                 np.nan_to_num(given, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-            # of a 2-D network the one slice is the one channel
+            # of a 2-D network the slices are the channels
             return given[None] if is_3d else given
 
         def infer(batch: Float32) -> Float32:

@@ -28,7 +28,7 @@ from tomolith.learn.backends import Choice, resolve
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.optimise import BatchShape, has_depth
 from tomolith.learn.outputs import EXTRAS
-from tomolith.learn.planes import PlanePatches, check_cubes, check_planes, union
+from tomolith.learn.planes import PlanePatches, check_context, check_cubes, check_planes, union
 from tomolith.learn.settings import PredictSettings
 from tomolith.store.layout import Layout
 
@@ -111,7 +111,14 @@ def plan_prediction(
     patch_px = settings.patch_px or bundle.patch_px
     shown = shown_models(bundle, settings)
     models, weights = zip(*shown.values(), strict=True)
-    planes = _planes(grid, network, settings, names=tuple(shown), patch_px=patch_px)
+    planes = _planes(
+        grid,
+        network,
+        settings,
+        names=tuple(shown),
+        patch_px=patch_px,
+        in_channels=bundle.in_channels,
+    )
     halo_zyx = _largest_halo(planes)
     is_3d = has_depth(network)
     choice = resolve(settings, is_3d=is_3d)
@@ -175,8 +182,10 @@ def _planes(
     *,
     names: tuple[Plane, ...],
     patch_px: int,
+    in_channels: int,
 ) -> tuple[PlanePatches, ...]:
     is_3d = has_depth(network)
+    check_context(grid, in_channels // 2, key="predict")
     if is_3d:
         check_cubes(grid, names, where="predict")
     check_planes(names, grid)
@@ -207,6 +216,7 @@ def _planes(
             patch_px=patch_px,
             overlap_frac=settings.overlap_frac,
             depth=patch_px if is_3d else 1,
+            n_slices=in_channels,
         )
         for name in names
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tomolith.core import Normalisation
-from tomolith.learn.examples import TILE_PX, Example, LabelledSlice, SliceCache, normalise_slice
+from tomolith.learn.examples import TILE_PX, Example, LabelledSlice, SliceCache, normalise_stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,10 @@ def read_batches(
     normalisation: Normalisation,
     batch: int,
     side_px: int,
+    n_slices: int = 1,
     unlabelled: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield regions around patches: images (B, 1, side, side) and channels (B, side, side).
+    """Yield regions around patches: images (B, n_slices, side, side), channels (B, side, side).
 
     With ``unlabelled``, 0 in place of the channels where nothing is labelled, and -1 elsewhere.
     """
@@ -117,8 +118,13 @@ def read_batches(
         for patch in patches[start : start + batch]:
             y, x = (centre - side_px // 2 for centre in patch.centre_yx)
             grey, channels = cache.region(
-                patch.example, patch.z, corner_yx=(y, x), side_px=side_px, unlabelled=unlabelled
+                patch.example,
+                patch.z,
+                corner_yx=(y, x),
+                side_px=side_px,
+                n_slices=n_slices,
+                unlabelled=unlabelled,
             )
-            images.append(normalise_slice(grey, examples[patch.example], patch.z, normalisation))
+            images.append(normalise_stack(grey, examples[patch.example], patch.z, normalisation))
             targets.append(channels)
-        yield torch.from_numpy(np.stack(images)[:, None]), torch.from_numpy(np.stack(targets))
+        yield torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(targets))

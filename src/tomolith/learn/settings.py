@@ -216,6 +216,10 @@ class TrainSettings(Settings):
     patch_px
         Side of the square patches, or of the cubes of a 3-D network (64 or so), a multiple of the
         network's divisor.
+    context_slices
+        Slices on either side that a network sees, as channels, besides the one that it labels
+        ("2.5-D"); beyond the ends of a volume they are mirrored. Noise differs from slice to
+        slice, structures hardly do. Not for sections, 3-D networks and classifiers of pixels.
     batch
         Patches per step.
     patches_per_epoch
@@ -264,6 +268,7 @@ class TrainSettings(Settings):
     patience: int | None = Field(20, ge=1)
     plane: Plane = "xy"
     patch_px: int = Field(128, ge=8)
+    context_slices: int = Field(0, ge=0, le=7)
     batch: int = Field(16, ge=1)
     patches_per_epoch: int | None = Field(None, ge=1)
     validation_pixels: int = Field(2**24, ge=1)
@@ -295,6 +300,11 @@ class TrainSettings(Settings):
     def cache_bytes(self) -> int:
         """The cache's budget in bytes."""
         return parse_bytes(self.cache)
+
+    @property
+    def in_channels(self) -> int:
+        """How many slices a network is shown at a time."""
+        return 1 + 2 * self.context_slices
 
 
 class PredictSettings(Settings):

@@ -31,7 +31,7 @@ from tomolith.learn.examples import (
 from tomolith.learn.losses import LOSSES
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.optimise import channels_last, has_depth
-from tomolith.learn.planes import check_planes
+from tomolith.learn.planes import check_context, check_planes
 from tomolith.learn.sampling import PatchSampler
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.trainer import Task, Trainer
@@ -130,8 +130,8 @@ def own_trainer(settings: TrainSettings) -> str | None:
     Raises
     ------
     RecipeError
-        The network is unknown, or has one and cannot learn from what is unlabelled, or sees cubes
-        where a plane is chosen.
+        The network is unknown, or has one and cannot learn from what is unlabelled or see
+        neighbouring slices, or sees cubes where a plane is chosen.
 
     Examples
     --------
@@ -153,6 +153,14 @@ def own_trainer(settings: TrainSettings) -> str | None:
             f"and is to learn from the plane {settings.plane}",
             where="train.plane",
             mend="leave it out, or take a network that sees slices",
+        )
+    if own is not None and settings.context_slices:
+        raise RecipeError(
+            f"the network '{settings.network.name}' sees "
+            f"{'cubes' if has_depth(network) else 'one slice'}, and is to see slices between "
+            "their neighbours",
+            where="train.context_slices",
+            mend="leave it out, or take another network, such as 'unet'",
         )
     return own
 
@@ -206,6 +214,8 @@ def plan_training(
     _check_alike(examples, schema)
     plane, grid = settings.plane, examples[0].image.grid
     check_planes((plane,), grid, key="train.plane")
+    check_context(grid, settings.context_slices, key="train.context_slices")
+    check_context_gap(settings)
     check_whole_scans(settings.split, plane, [e.scan_id for e in examples])
     cleaning, kept = settings.clean_labels, settings.split.test
     examples = [e if e.scan_id in kept else e.in_plane(plane) for e in examples]
@@ -239,7 +249,7 @@ def run_training(
     schema, key, training = plan.schema, plan.key(settings), plan.training()
     with torch_threads(settings.threads), torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        network = NETWORKS.build(settings.network, 1, len(schema))
+        network = NETWORKS.build(settings.network, settings.in_channels, len(schema))
         check_patch(settings.patch_px, network.divisor)
         network = network.to(memory_format=channels_last(network))
         loss = LOSSES.build(settings.loss)
@@ -315,6 +325,19 @@ def check_patch(patch_px: int, divisor: int) -> None:
         )
 
 
+def check_context_gap(settings: TrainSettings) -> None:
+    """Refuse a split that would show slices held out beside those that train: ``RecipeError``."""
+    reach, gap = settings.context_slices, settings.split.gap
+    if gap < reach:
+        raise RecipeError(
+            f"the gap between training slices and those held out is {gap}, and a network sees "
+            f"{reach} slices on either side",
+            expected=f"a gap of at least {reach}",
+            where="train.split.gap",
+            mend=f"say 'split: {{gap: {reach}}}', or lower 'train.context_slices'",
+        )
+
+
 def _task(
     plan: TrainingPlan, settings: TrainSettings, training: Sequence[LabelledSlice], *, key: str
 ) -> Task:
@@ -370,7 +393,7 @@ def _bundle(
         voxel_size_um=plan.grid.voxel_size_um,
         sections=plan.grid.sections,
         normalisation=settings.normalisation.normalisation(),
-        in_channels=1,
+        in_channels=settings.in_channels,
         patch_px=settings.patch_px,
         weights=progress.best_weights,
         settings=settings,

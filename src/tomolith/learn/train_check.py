@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from tomolith.config import Component
 from tomolith.core import ClassSchema
 from tomolith.errors import RecipeError, TomolithError
 from tomolith.label.filters import check_pairs
@@ -18,7 +17,7 @@ from tomolith.learn.losses import LOSSES
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.optimise import has_depth
 from tomolith.learn.settings import TrainSettings
-from tomolith.learn.train import check_patch, own_trainer
+from tomolith.learn.train import check_context_gap, check_patch, own_trainer
 
 
 def check_training(settings: TrainSettings, schema: ClassSchema, *, system: str = "") -> None:
@@ -55,11 +54,13 @@ def check_training(settings: TrainSettings, schema: ClassSchema, *, system: str 
         check_pairs(settings.clean_labels, schema)
     with _located("train.network", system):
         own_trainer(settings)
-        network = _weightless(settings.network, len(schema))
+        network = _weightless(settings, len(schema))
     with _located("train.patch_px", system):
         check_patch(settings.patch_px, int(network.divisor))
         if has_depth(network):
             check_gap(settings)
+    with _located("train.split", system):
+        check_context_gap(settings)
 
 
 def check_runs(runs: Sequence[Run], schema: ClassSchema) -> None:
@@ -75,7 +76,8 @@ def check_runs(runs: Sequence[Run], schema: ClassSchema) -> None:
     Raises
     ------
     RecipeError
-        As for :func:`check_training`; or an ensemble averages what has no weights, or is 3-D.
+        As for :func:`check_training`; or an ensemble averages what has no weights, is 3-D, or
+        sees more or fewer slices at a time.
     MissingExtraError
         A network is of a library that is not installed.
 
@@ -90,34 +92,40 @@ def check_runs(runs: Sequence[Run], schema: ClassSchema) -> None:
     by_name = {run.name: run for run in runs}
     for system in dict.fromkeys(run.system for run in runs):
         run = first[system]
-        for member in run.members:
-            _check_member(by_name[member], system)
+        members = [by_name[name] for name in run.members]
+        for member in members:
+            _check_member(member, system, like=members[0])
         if not run.is_classical and not run.is_ensemble:
             check_training(run.train, schema, system=system)
 
 
-def _check_member(member: Run, system: str) -> None:
+def _check_member(member: Run, system: str, *, like: Run) -> None:
+    seen, wanted = member.train.context_slices, like.train.context_slices
     if member.is_classical:
         why = "is no network"
     elif has_depth(NETWORKS.load(member.method.name)):
         why = "sees cubes of a volume"
+    elif seen != wanted:
+        why = f"sees {seen} slices on either side, '{like.system}' {wanted}"
     else:
         return
     raise RecipeError(
-        f"the member '{member.system}' {why}; an ensemble averages networks that see slices",
+        f"the member '{member.system}' {why}; an ensemble averages networks that see the same "
+        "slices",
         where=f"compare.systems, '{system}'",
         mend="take it out of 'members'",
     )
 
 
-def _weightless(network: Component, n_classes: int) -> nn.Module:
+def _weightless(settings: TrainSettings, n_classes: int) -> nn.Module:
     """Build a network without memory for its weights; as usual where that does not work."""
+    asked = settings.network, settings.in_channels, n_classes
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):
-                built: nn.Module = NETWORKS.build(network, 1, n_classes)
+                built: nn.Module = NETWORKS.build(*asked)
         except Exception:  # what a network cannot do without values is no error of the recipe
-            built = NETWORKS.build(network, 1, n_classes)
+            built = NETWORKS.build(*asked)
     return built
 
 

@@ -187,7 +187,7 @@ class Trainer:
         return row, {"validation_iou": scores.mean_iou, **values}
 
     def _loss_of(self, image: Tensor, target: Tensor, step: int) -> Tensor:
-        """Return the loss of one batch, images (B, 1, H, W) and channels (B, H, W)."""
+        """Return the loss of one batch, images (B, slices, H, W) and channels (B, H, W)."""
         loss: Tensor = over_heads(self.loss, self._model(image), target)
         return loss
 
@@ -213,7 +213,7 @@ class Trainer:
             yield self.fabric.to_device(image), self.fabric.to_device(target)
 
     def _read_regions(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield what patches are cut from: images (B, 1, R, R) and channels (B, R, R)."""
+        """Yield what patches are cut from: images (B, slices, R, R) and channels (B, R, R)."""
         task, settings = self.task, self.settings
         return read_batches(
             task.sampler.epoch(epoch),
@@ -222,6 +222,7 @@ class Trainer:
             normalisation=task.normalisation,
             batch=settings.batch,
             side_px=read_px(settings.patch_px, settings.augment),
+            n_slices=settings.in_channels,
         )
 
     def _predictor(self) -> SlicePredictor:
@@ -233,6 +234,7 @@ class Trainer:
             task.normalisation,
             settings.patch_px,
             settings.batch,
+            settings.in_channels,
         )
 
     def _validate(self) -> Any:

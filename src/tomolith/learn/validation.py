@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tomolith.blocks import PatchGrid
 from tomolith.core import Box, ClassSchema, Normalisation
-from tomolith.learn.examples import Example, SliceCache, channel_table, normalise_slice
+from tomolith.learn.examples import Example, SliceCache, channel_table, normalise_stack
 from tomolith.learn.losses.base import IGNORE, Loss
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.sliding import Infer, blend_slices
@@ -63,15 +63,16 @@ def slice_logits(
     batch: int,
     is_fixed: bool = True,
 ) -> npt.NDArray[np.float32]:
-    """Return the logits (classes, height, width) of one normalised slice (height, width).
+    """Return the logits (classes, height, width) of one normalised slice.
 
-    Batches always have ``batch`` patches, filled with zeros; unless ``is_fixed`` is false, which
-    spares a slice of few patches the rest.
+    ``image`` is (channels, height, width): the slice, or the slice between its neighbours. Batches
+    always have ``batch`` patches, filled with zeros; unless ``is_fixed`` is false, which spares a
+    slice of few patches the rest.
 
     Examples
     --------
     >>> forward = lambda x: torch.cat([x, -x], dim=1)
-    >>> slice_logits(forward, np.ones((5, 7), np.float32), patch_px=4, batch=2).shape
+    >>> slice_logits(forward, np.ones((1, 5, 7), np.float32), patch_px=4, batch=2).shape
     (2, 5, 7)
     """
     return next(
@@ -87,26 +88,26 @@ def stack_logits(
     batch: int,
     is_fixed: bool = True,
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield what :func:`slice_logits` gives for each of some slices (n, height, width).
+    """Yield what :func:`slice_logits` gives for some slices (n, channels, height, width).
 
     Patches of several slices share a batch.
 
     Examples
     --------
     >>> forward = lambda x: torch.cat([x, -x], dim=1)
-    >>> found = stack_logits(forward, np.ones((3, 5, 7), np.float32), patch_px=4, batch=8)
+    >>> found = stack_logits(forward, np.ones((3, 1, 5, 7), np.float32), patch_px=4, batch=8)
     >>> [logits.shape for logits in found]
     [(2, 5, 7), (2, 5, 7), (2, 5, 7)]
     """
-    _, height, width = images.shape
-    pads = [(0, 0), *((0, max(0, patch_px - side)) for side in (height, width))]
+    height, width = images.shape[-2:]
+    pads = [(0, 0), (0, 0), *((0, max(0, patch_px - side)) for side in (height, width))]
     padded = np.pad(images, pads, mode="symmetric")
-    grid = PatchGrid(padded.shape, (1, patch_px, patch_px), OVERLAP_FRAC)
-    whole = Box.whole(padded.shape)
+    shape = len(padded), *padded.shape[-2:]
+    grid, whole = PatchGrid(shape, (1, patch_px, patch_px), OVERLAP_FRAC), Box.whole(shape)
     if not is_fixed:
         batch = min(batch, sum(1 for _ in grid.patches_meeting(whole)))
     slices = blend_slices(
-        lambda box: padded[box.slices],
+        lambda box: padded[(box.start_zyx[0], slice(None), *box.slices[1:])],
         as_infer(forward),
         patches=grid,
         write=whole,
@@ -169,7 +170,7 @@ class SlicePredictor:
         Returns the logits (B, C, H, W) of images (B, 1, H, W).
     examples, cache
         The scans, and what reads them.
-    normalisation, patch_px, batch
+    normalisation, patch_px, batch, n_slices
         How patches are given to ``forward``.
     """
 
@@ -179,6 +180,7 @@ class SlicePredictor:
     normalisation: Normalisation
     patch_px: int
     batch: int
+    n_slices: int = 1
 
     @property
     def schema(self) -> ClassSchema:
@@ -193,9 +195,9 @@ class SlicePredictor:
         for group in self._groups(places):
             images, truths = [], []
             for example, z in group:
-                grey, labels = self.cache.read(example, z)
+                greys, labels = self.cache.read_stack(example, z, self.n_slices)
                 of = self.examples[example]
-                images.append(normalise_slice(grey, of, z, self.normalisation))
+                images.append(normalise_stack(np.stack(greys), of, z, self.normalisation))
                 truths.append(table[labels])
             found = stack_logits(
                 self.forward,

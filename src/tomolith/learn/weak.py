@@ -187,6 +187,7 @@ class WeakTrainer(Trainer):
             normalisation=task.normalisation,
             batch=settings.unlabelled.batch or settings.batch,
             side_px=read_px(settings.patch_px, settings.augment),
+            n_slices=settings.in_channels,
             unlabelled=True,
         )
 

@@ -139,7 +139,7 @@ def test_the_cache_keeps_to_its_budget():
 def test_regions_mirror_the_image_and_leave_the_outside_unlabelled():
     image = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
     cache = SliceCache([_example(np.ones((1, 4, 4), np.uint8), image)], SCHEMA, 10**6)
-    grey, channels = cache.region(0, 0, corner_yx=(-2, 1), side_px=8)
+    (grey,), channels = cache.region(0, 0, corner_yx=(-2, 1), side_px=8)
     np.testing.assert_array_equal(grey[2:6, :3], image[0, :, 1:])
     np.testing.assert_array_equal(grey[1], grey[2])
     assert (channels[2:6, :3] == 1).all()

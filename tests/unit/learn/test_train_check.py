@@ -74,7 +74,7 @@ def test_what_trains_passes_and_no_random_number_is_used(name):
 
 
 def test_a_network_is_built_without_weights_where_that_works():
-    built = train_check._weightless(Component(name="unet"), len(SCHEMA))
+    built = train_check._weightless(TrainSettings(network="unet"), len(SCHEMA))
     assert {p.device.type for p in built.parameters()} == {"meta"}
     assert built.divisor == NETWORKS.build(Component(name="unet"), 1, len(SCHEMA)).divisor
 

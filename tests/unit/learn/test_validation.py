@@ -52,7 +52,7 @@ def test_a_slice_of_one_patch_is_computed_alone_where_batches_may_differ(is_fixe
         seen.append(len(image))
         return torch.cat([image, -image], dim=1)
 
-    image = np.ones((32, 32), np.float32)
+    image = np.ones((1, 32, 32), np.float32)
     found = slice_logits(forward, image, patch_px=32, batch=16, is_fixed=is_fixed)
     assert seen == expected
     assert found.shape == (2, 32, 32)
@@ -60,7 +60,7 @@ def test_a_slice_of_one_patch_is_computed_alone_where_batches_may_differ(is_fixe
 
 @pytest.mark.parametrize("side", [24, 32, 50])
 def test_slices_that_share_a_batch_are_what_they_are_alone(side):
-    images = np.random.default_rng(0).normal(size=(5, side, side)).astype(np.float32)
+    images = np.random.default_rng(0).normal(size=(5, 1, side, side)).astype(np.float32)
     options = {"patch_px": 32, "batch": 4, "is_fixed": False}
 
     def forward(image):

@@ -110,14 +110,14 @@ def planned_model(study: Study) -> ModelBundle:
     from tomolith.learn.networks import NETWORKS
 
     section = study.recipe.train
-    network = NETWORKS.build(section.network, 1, len(study.schema))
+    network = NETWORKS.build(section.network, section.in_channels, len(study.schema))
     return ModelBundle(
         section.network,
         study.schema,
         None,
         sections=False,
         normalisation=section.normalisation.normalisation(),
-        in_channels=1,
+        in_channels=section.in_channels,
         patch_px=section.patch_px,
         weights=network.state_dict(),
         plane=section.plane,

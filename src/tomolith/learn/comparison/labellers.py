@@ -26,6 +26,7 @@ from tomolith.learn.classical import (
 from tomolith.learn.comparison.material import Material
 from tomolith.learn.comparison.settings import Run, classical_options
 from tomolith.learn.cubes import cube_logits
+from tomolith.learn.examples import neighbours
 from tomolith.learn.optimise import has_depth
 from tomolith.learn.settings import PredictSettings
 from tomolith.learn.sliding import best_class, softmax, to_bytes
@@ -116,7 +117,9 @@ class NetworkLabeller:
             self._forward = lambda given: torch.from_numpy(backend.logits(given.numpy()))
         if self._is_3d:
             return self._deep_logits(scan, z, self._forward)
-        image = _normalised(scan, z, self.bundle.normalisation)
+        image = _normalised_stack(
+            scan, z, self.bundle.normalisation, n_slices=self.bundle.in_channels
+        )
         np.nan_to_num(image, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         return slice_logits(self._forward, image, patch_px=patch_px, batch=self._batch)
 
@@ -144,7 +147,7 @@ class NetworkLabeller:
         self.engine = str(BackendInfo.of(backend))
 
         def label(patches: Float32) -> Bytes:
-            given = patches[:, None]
+            given = patches[:, None].repeat(self.bundle.in_channels, axis=1)
             if self._is_3d:
                 given = given[:, :, None].repeat(patch_px, axis=2)
             logits = backend.logits(given)
@@ -288,6 +291,15 @@ def _normalised(scan: Scan, z: int, normalisation: Normalisation) -> Float32:
     grey = scan.image.read(_slice_box(scan, z))
     image: Float32 = normalisation.apply(grey, scan.stats, z_start=z)[0]
     return image
+
+
+def _normalised_stack(
+    scan: Scan, z: int, normalisation: Normalisation, *, n_slices: int
+) -> Float32:
+    """Return a slice between its neighbours (n_slices, y, x), as a network is shown it."""
+    depth = scan.grid.shape_zyx[0]
+    stack = [_normalised(scan, k, normalisation) for k in neighbours(z, n_slices, depth)]
+    return np.stack(stack)
 
 
 def _slice_box(scan: Scan, z: int) -> Box:
