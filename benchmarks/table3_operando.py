@@ -17,7 +17,7 @@ from benchmarks.extent import Extent
 WANTED = {"dendrite": 0.75, "pit": 0.90, "deposited": 0.85, "electrode": 0.975}
 NETWORKS = (
     *("unet", "residual_unet", "ynet", "transforcnn", "e-net"),
-    *("unet-2.5d", "transforcnn-2.5d", "e-net-2.5d"),
+    *("unet-5slices", "transforcnn-5slices", "e-net-5slices"),
 )
 PROTOCOL = Protocol(
     "table3_operando",
@@ -26,9 +26,9 @@ PROTOCOL = Protocol(
         "residual_unet",
         "transforcnn",
         "e-net",
-        "unet-2.5d",
-        "transforcnn-2.5d",
-        "e-net-2.5d",
+        "unet-5slices",
+        "transforcnn-5slices",
+        "e-net-5slices",
         "multi_otsu",
         "random_forest",
     ),
@@ -64,7 +64,7 @@ def _what(outcome: Outcome) -> str:
         f"{phantom.hand_labelled_slices} cross-sections of each scan, but of "
         f"{', '.join(section.train['split']['test'])}, which are held out whole and scored on "
         "as many cross-sections each. IoU is pooled over all their pixels. They are trained by the "
-        "Dice loss, `residual_unet` by cross-entropy, as published. Systems called `-2.5d` are not "
+        "Dice loss, `residual_unet` by cross-entropy, as published. Systems called `-5slices` are not "
         "of the papers: they see two more slices on either side (`train.context_slices`)."
     )
 
