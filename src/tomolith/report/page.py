@@ -22,7 +22,7 @@ from tomolith.report.lithium import draw_lithium
 from tomolith.report.previews import SUBSETS, Preview, make_previews
 from tomolith.report.refined import shown_refinement
 from tomolith.report.settings import ReportSettings
-from tomolith.report.study_files import StudyFiles, read_study
+from tomolith.report.study_files import ModelFiles, StudyFiles, read_study
 from tomolith.report.tabulate import Table, at_a_glance, per_scan, score_tables, volume_table
 from tomolith.store.atomic import write_bytes, write_text
 
@@ -185,12 +185,17 @@ def _curves(files: StudyFiles, album: _Album) -> list[Picture]:
         album.add(
             f"training-{model.name}.png",
             figures.curves_png(model.log),
-            title=f"Model '{model.name}' ({model.network})",
+            title=f"Model '{model.name}' ({_network(model)})",
             alt=f"Loss and mean IoU against the epoch for model {model.name}",
         )
         for model in files.models
         if model.log
     ]
+
+
+def _network(model: ModelFiles) -> str:
+    seen = f", {model.n_slices} slices at a time" if model.n_slices > 1 else ""
+    return f"{model.network}{seen}"
 
 
 def _confusions(files: StudyFiles, album: _Album) -> list[Picture]:

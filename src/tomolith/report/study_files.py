@@ -44,6 +44,8 @@ class ModelFiles:
         Columns of ``log.csv``; ``None`` for empty cells.
     split
         Slices of each subset.
+    n_slices
+        How many slices it sees at a time.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ModelFiles:
     seed: int | None = None
     log: dict[str, list[float | None]] = field(default_factory=dict)
     split: dict[str, list[SliceRange]] = field(default_factory=dict)
+    n_slices: int = 1
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,7 @@ def _model(folder: Path) -> ModelFiles:
         seed=seed,
         log=read_log(folder / "log.csv"),
         split=_split(folder / "split.json"),
+        n_slices=int(_number(card.get("in_channels")) or 1),
     )
 
 

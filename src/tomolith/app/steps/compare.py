@@ -79,7 +79,7 @@ def check_planned_comparison(study: Study) -> None:
     RecipeError
         A network, loss or patch of a system, or the split, cannot be.
     InputError
-        No slice is held out for the test.
+        No slice is held out for the test, or sections are to be seen between their neighbours.
     MissingExtraError
         A network is of a library that is not installed.
     """
@@ -91,6 +91,8 @@ def check_planned_comparison(study: Study) -> None:
     common = section.common(base)
     if not common.split.test and not common.split.test_frac:
         raise no_test_slice()
+    most = max((run.train.context_slices for run in _runs(study)), default=0)
+    common = common.model_copy(update={"context_slices": most})
     check_split(study, common, study.chosen_scans(section.scans, key="compare.scans"))
 
 

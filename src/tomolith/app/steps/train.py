@@ -11,7 +11,7 @@ from tomolith.app.study import Study
 from tomolith.core.plane import turn
 from tomolith.errors import InputError, RecipeError
 from tomolith.label.split_checks import check_names, check_whole_scans
-from tomolith.learn.planes import check_planes
+from tomolith.learn.planes import check_context, check_planes
 from tomolith.learn.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -92,15 +92,16 @@ def check_planned_training(study: Study) -> None:
 
 
 def check_split(study: Study, settings: TrainSettings, chosen: Sequence[str]) -> None:
-    """Refuse a split or a plane that does not fit the ``chosen`` scans, as these are planned."""
+    """Refuse a split, plane or neighbouring slices that do not fit ``chosen`` scans, as planned."""
     split, plane = settings.split, settings.plane
     check_whole_scans(split, plane, chosen)
-    if not (split.test or split.validation or plane != "xy"):
+    if not (split.test or split.validation or plane != "xy" or settings.context_slices):
         return
     planned = study.planned_scans()
     grids = {i: planned[i].grid for i in chosen}
     for grid in grids.values():
         check_planes((plane,), grid, key="train.plane")
+        check_context(grid, settings.context_slices, key="train.context_slices")
     check_names({i: turn(grid.shape_zyx, plane)[0] for i, grid in grids.items()}, split)
 
 
