@@ -323,6 +323,16 @@ def _is_tie(difference: float, first_sd: float | None, second_sd: float | None) 
     return difference <= first_sd + second_sd
 
 
+def slices_words(outcome: Outcome) -> str:
+    """Say what systems called ``-5slices`` are; nothing where there are none."""
+    if not any(system.name.endswith("-5slices") for system in outcome.comparison.systems):
+        return ""
+    return (
+        " Systems called `-5slices` are not of the papers: they see two more slices on either side "
+        "(`train.context_slices`)."
+    )
+
+
 def difference_words(outcome: Outcome, name: str, others: Sequence[str]) -> str:
     """Say how much better or worse a system's mIoU is than that of others."""
     found = []

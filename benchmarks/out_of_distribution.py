@@ -15,6 +15,7 @@ from benchmarks.comparisons import (
     circumstances_of,
     extent_words,
     run_protocol,
+    slices_words,
 )
 from benchmarks.extent import Extent, work_folder
 from benchmarks.found import Found, find, labellers, noticed, number
@@ -62,7 +63,9 @@ def run(extent: Extent) -> Result:
         "The weights of `table3_operando`, trained on scans of one simulated cell, label scans of "
         f"another one (after pulses {' and '.join(str(p) for p in PULSES)}), of which one thing "
         "differs at a time. Each scan is normalised by its own percentiles, and patches have the "
-        "size in pixels that was trained. IoU is pooled over both scans.\n\n"
+        "size in pixels that was trained. IoU is pooled over both scans."
+        + slices_words(outcome)
+        + "\n\n"
         + extent_words(outcome),
         [_table(found, schema.names)],
         _notes(found, list(systems), list(changes), schema.names),

@@ -11,6 +11,7 @@ from benchmarks.comparisons import (
     goal_words,
     rank_words,
     ruler_words,
+    slices_words,
 )
 from benchmarks.extent import Extent
 
@@ -47,8 +48,8 @@ def _what(outcome: Outcome) -> str:
         f"({' × '.join(str(n) for n in phantom.shape_zyx)} voxels); the systems learn from "
         f"{phantom.hand_labelled_slices} slices of one cathode and are scored on as many of "
         "another. MatPhase's own data are not public, and of its paper only the appendix is "
-        "in detail: `matphase` is our reading. `table2_nmc` has real slices. `unet-5slices` is "
-        "not of the papers: it sees two more slices on either side (`train.context_slices`)."
+        "in detail: `matphase` is our reading. `table2_nmc` has real slices."
+        + slices_words(outcome)
     )
 
 

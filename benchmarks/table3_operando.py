@@ -10,6 +10,7 @@ from benchmarks.comparisons import (
     goal_words,
     rank_words,
     ruler_words,
+    slices_words,
 )
 from benchmarks.extent import Extent
 
@@ -64,8 +65,7 @@ def _what(outcome: Outcome) -> str:
         f"{phantom.hand_labelled_slices} cross-sections of each scan, but of "
         f"{', '.join(section.train['split']['test'])}, which are held out whole and scored on "
         "as many cross-sections each. IoU is pooled over all their pixels. They are trained by the "
-        "Dice loss, `residual_unet` by cross-entropy, as published. Systems called `-5slices` are "
-        "not of the papers: they see two more slices on either side (`train.context_slices`)."
+        "Dice loss, `residual_unet` by cross-entropy, as published." + slices_words(outcome)
     )
 
 

@@ -80,13 +80,18 @@ def test_what_cannot_be_is_refused_before_anything_runs(recipe, changes, error, 
         list(check_study(Study.load(recipe, changes)))
 
 
-def test_sections_are_refused_before_anything_runs(tmp_path):
-    values = {k: RECIPE[k] for k in ("name", "train")}
-    values |= {
-        "classes": "li-binary",
-        "phantom": {"preset": "binary-128"},
-        "train": {**RECIPE["train"], "split": {"by": "block"}},
-    }
+COMPARED = {"name": "between", "method": "unet", "train": {"context_slices": 1}}
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"train": {"patch_px": 32, "context_slices": 1}},
+        {"compare": {"systems": ["unet", COMPARED], "train": {"split": {"by": "block"}}}},
+    ],
+)
+def test_sections_are_refused_before_anything_runs(tmp_path, section):
+    values = {"name": "a", "classes": "li-binary", "phantom": {"preset": "binary-128"}, **section}
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(values))
     with pytest.raises(InputError, match="no neighbours"):

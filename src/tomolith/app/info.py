@@ -61,6 +61,8 @@ def _describe_model(path: Path) -> Iterator[str]:
     yield f"network     {bundle.network.name}"
     yield f"classes     {', '.join(bundle.schema.names)}"
     yield f"patch       {bundle.patch_px} px"
+    if bundle.in_channels > 1:
+        yield f"sees        {bundle.in_channels} slices at a time"
     yield f"voxel size  {'unknown' if size is None else size}"
     for name, value in bundle.scores.items():
         yield f"score       {name} {'absent' if value is None else f'{value:.4f}'}"

@@ -40,8 +40,8 @@ def augment(
     Then contrast, brightness, gamma, blur and noise.  Source: the TransforCNN paper (Methods)
     for the preset ``paper``; the removal of rows, part of the affine map, is the MatPhase paper's.
 
-    All slices of a cube are varied alike; half of the cubes are also turned over along z, where
-    ``settings.flip`` allows all directions.
+    All slices of a cube, or of a slice and its neighbours, are varied alike; half of these are also
+    turned over along z, where ``settings.flip`` allows all directions.
 
     Parameters
     ----------
@@ -87,9 +87,12 @@ def move(
     labels = (target.reshape(len(target), -1, *target.shape[-2:]) - IGNORE).float()
     moved = functional.grid_sample(labels, grid, mode="nearest", align_corners=False)
     target = moved.reshape(*target.shape[:-2], *sides).round().long() + IGNORE
-    if target.ndim == 4 and settings.flip is True:
+    is_cube = target.ndim == 4
+    if settings.flip is True and (is_cube or image.shape[1] > 1):
         turned = torch.rand(len(image), generator=rng) < 0.5
-        image[turned], target[turned] = image[turned].flip(2), target[turned].flip(1)
+        image[turned] = image[turned].flip(2 if is_cube else 1)
+        if is_cube:
+            target[turned] = target[turned].flip(1)
     return image, target
 
 

@@ -285,7 +285,7 @@ def _from_dict(values: dict[str, Any], tensors: dict[str, Tensor], path: Path) -
             voxel_size_um=None if size == "unknown" else tuple(float(v) for v in size),
             sections=bool(values["sections"]),
             normalisation=Normalisation(**values["normalisation"]),
-            in_channels=int(values["in_channels"]),
+            in_channels=_odd(values["in_channels"]),
             patch_px=int(values["patch_px"]),
             weights=tensors,
             settings=TrainSettings.model_validate(values["settings"]),
@@ -307,6 +307,12 @@ def _temperature(value: Any) -> float:
     if not 0 < float(value) < float("inf"):
         raise ValueError(f"temperature is {value}")
     return float(value)
+
+
+def _odd(value: Any) -> int:
+    if int(value) < 1 or int(value) % 2 == 0:
+        raise ValueError(f"in_channels is {value}, and not a slice between as many on either side")
+    return int(value)
 
 
 def _plane(value: Any) -> Plane:

@@ -230,8 +230,7 @@ class SliceCache:
         self._table = channel_table(schema)
         self._free = np.where(np.arange(256) == schema.unlabelled, 0, IGNORE)
         self._budget_bytes = budget_bytes
-        self._kept: OrderedDict[tuple[int, int], tuple[npt.NDArray[Any], npt.NDArray[Any]]]
-        self._kept = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int, int], npt.NDArray[Any]] = OrderedDict()
         self._n_bytes = 0
 
     def slice_bytes(self, example: int) -> int:
@@ -242,28 +241,31 @@ class SliceCache:
 
     def read(self, example: int, z: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Return a slice's grey values and label values (height, width)."""
-        key = (example, z)
+        return self._read("grey", example, z), self._read("labels", example, z)
+
+    def _read(self, kind: str, example: int, z: int) -> npt.NDArray[Any]:
+        key = (kind, example, z)
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
         source = self._examples[example]
         _, height, width = source.image.grid.shape_zyx
         box = Box((z, 0, 0), (z + 1, height, width))
-        pair = source.image.read(box)[0], source.read_labels(box)[0]
-        self._kept[key] = pair
-        self._n_bytes += self.slice_bytes(example)
-        while self._n_bytes > self._budget_bytes and len(self._kept) > 1:
-            (old, _), _ = self._kept.popitem(last=False)
-            self._n_bytes -= self.slice_bytes(old)
-        return pair
+        values = (source.image.read(box) if kind == "grey" else source.read_labels(box))[0]
+        self._kept[key] = values
+        self._n_bytes += values.nbytes
+        while self._n_bytes > self._budget_bytes and len(self._kept) > 2:  # a slice, its labels
+            _, old = self._kept.popitem(last=False)
+            self._n_bytes -= old.nbytes
+        return values
 
     def read_stack(
         self, example: int, z: int, n_slices: int
     ) -> tuple[list[npt.NDArray[Any]], npt.NDArray[Any]]:
         """Return the grey values of a slice and its neighbours, and its own label values."""
         depth = self._examples[example].image.grid.shape_zyx[0]
-        greys = [self.read(example, k)[0] for k in neighbours(z, n_slices, depth)]
-        return greys, self.read(example, z)[1]
+        greys = [self._read("grey", example, k) for k in neighbours(z, n_slices, depth)]
+        return greys, self._read("labels", example, z)
 
     def region(
         self,

@@ -180,7 +180,7 @@ def check_context(grid: Grid, context_slices: int, *, key: str) -> None:
             "sections, which are no neighbours",
             expected="a volume",
             where=key,
-            mend="leave 'train.context_slices' out",
+            mend="take a model that sees one slice: leave 'context_slices' out of its training",
         )
 
 

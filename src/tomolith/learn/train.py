@@ -99,13 +99,14 @@ def train(
     ------
     InputError
         Nothing is labelled, or nothing unlabelled where that is to be learnt from; slices across
-        are to train, and voxels are no cubes.
+        are to train, and voxels are no cubes, or slices between neighbours, and scans hold sections.
     MismatchError
         The examples differ in class schema, voxel size or kind.
     RecipeError
         A name or option is unknown, the patch does not fit the network, the split leaves nothing
         to train or validate with, or the network cannot learn from what is unlabelled; slices
-        across are to train, and the network sees cubes, or less than whole scans are held out.
+        across are to train, and the network sees cubes, or less than whole scans are held out; or
+        the gap of the split is less than the slices that are seen on either side.
     IntegrityError
         A checkpoint in ``folder`` is damaged.
     DiskError
@@ -325,7 +326,7 @@ def check_patch(patch_px: int, divisor: int) -> None:
         )
 
 
-def check_context_gap(settings: TrainSettings) -> None:
+def check_context_gap(settings: TrainSettings, *, where: str = "train.split.gap") -> None:
     """Refuse a split that would show slices held out beside those that train: ``RecipeError``."""
     reach, gap = settings.context_slices, settings.split.gap
     if gap < reach:
@@ -333,8 +334,8 @@ def check_context_gap(settings: TrainSettings) -> None:
             f"the gap between training slices and those held out is {gap}, and a network sees "
             f"{reach} slices on either side",
             expected=f"a gap of at least {reach}",
-            where="train.split.gap",
-            mend=f"say 'split: {{gap: {reach}}}', or lower 'train.context_slices'",
+            where=where,
+            mend=f"say 'split: {{gap: {reach}}}', or lower 'context_slices'",
         )
 
 
@@ -348,7 +349,8 @@ def _task(
     kept = plan.parts.validation
     places = [(numbers[r.scan_id], z) for r in kept for z in range(r.z_start, r.z_stop)]
     weak = settings.unlabelled.method != "none"
-    n_slices = max(1, settings.cache_bytes // largest // (2 if weak else 1))
+    held = largest * settings.in_channels * (2 if weak else 1)
+    n_slices = max(1, settings.cache_bytes // held)
     sampler = PatchSampler(
         training,
         n_patches=settings.patches_per_epoch or _enough_patches(training, settings),

@@ -167,7 +167,7 @@ class SlicePredictor:
     Parameters
     ----------
     forward
-        Returns the logits (B, C, H, W) of images (B, 1, H, W).
+        Returns the logits (B, C, H, W) of images (B, n_slices, H, W).
     examples, cache
         The scans, and what reads them.
     normalisation, patch_px, batch, n_slices

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,10 @@ import torch
 from predict_helpers import PATCH_PX, SCHEMA, small_bundle, small_image, small_settings
 from tomolith.core import PRESETS, Grid, IntensityStats, LabelMap, Normalisation, Provenance, Volume
 from tomolith.core.plane import AXES
-from tomolith.errors import InputError, MismatchError, RecipeError
+from tomolith.errors import InputError, MismatchError, ReadError, RecipeError
+from tomolith.learn.augment import move
+from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.comparison.cost import count_flops
 from tomolith.learn.comparison.labellers import NetworkLabeller
 from tomolith.learn.comparison.settings import CompareSettings
 from tomolith.learn.ensemble import ensemble, join_models
@@ -19,8 +23,8 @@ from tomolith.learn.ensemble_settings import EnsembleSettings
 from tomolith.learn.examples import Example, SliceCache, neighbours
 from tomolith.learn.predict import plan_prediction, predict
 from tomolith.learn.sampling import Patch, read_batches
-from tomolith.learn.settings import TrainSettings
-from tomolith.learn.train import train
+from tomolith.learn.settings import AugmentSettings, TrainSettings
+from tomolith.learn.train import _task, plan_training, train
 from tomolith.learn.train_check import check_runs, check_training
 from tomolith.learn.validation import stack_logits
 from tomolith.store.layout import Layout
@@ -172,7 +176,7 @@ def test_the_model_knows_how_many_slices_it_sees(trained):
     bundle = trained[2].bundle
     assert bundle.in_channels == 5
     assert bundle.settings.context_slices == 2
-    assert type(bundle).load(trained[2].folder).in_channels == 5
+    assert ModelBundle.load(trained[2].folder).in_channels == 5
 
 
 def test_an_ensemble_sees_what_its_members_see(trained, columns, tmp_path):
@@ -223,6 +227,44 @@ def test_compared_members_must_see_the_same_slices():
     runs = CompareSettings(systems=["unet", other, mean]).runs(TrainSettings())
     with pytest.raises(RecipeError, match="'other' sees 1 slices on either side, 'unet' 0"):
         check_runs(runs, BINARY)
+
+
+def test_patches_may_be_turned_over_along_the_slices():
+    image = torch.arange(5.0)[None, :, None, None].expand(64, 5, 32, 32)
+    target = torch.zeros(64, 32, 32, dtype=torch.int64)
+    turned = {}
+    for flip in (True, "left-right"):
+        still = AugmentSettings(preset="none", rotate_deg=0, zoom=(1, 1), shift_frac=0, flip=flip)
+        rng = torch.Generator().manual_seed(0)
+        moved, _ = move(image, target, still, patch_px=32, rng=rng)
+        assert (moved[:, 2] == 2).all()
+        turned[flip] = int((moved[:, 0, 16, 16] == 4).sum())
+    assert 16 < turned[True] < 48
+    assert turned["left-right"] == 0
+
+
+def test_an_epoch_draws_as_many_slices_as_the_cache_holds_with_their_neighbours(columns, tmp_path):
+    plan = plan_training([columns], settings(), BINARY)
+    slice_bytes = 64 * 64 * 5
+    drawn = {}
+    for n in (0, 2):
+        chosen = settings(context_slices=n, cache=f"{10 * slice_bytes}B")
+        task = _task(plan, chosen, plan.training(), key="")
+        drawn[n] = len({patch.z for patch in task.sampler.epoch(0)})
+    assert drawn == {0: 10, 2: 2}
+
+
+def test_a_model_that_sees_an_even_number_of_slices_is_refused(trained, tmp_path):
+    folder = shutil.copytree(trained[2].folder, tmp_path / "model")
+    card = folder / "model.yaml"
+    card.write_text(card.read_text().replace("in_channels: 5", "in_channels: 4"))
+    with pytest.raises(ReadError, match="in_channels is 4"):
+        ModelBundle.load(folder)
+
+
+def test_operations_are_counted_for_all_slices():
+    forward = torch.nn.Conv2d(5, 2, 3, padding=1)
+    assert count_flops(forward, 8, in_channels=5) == 8 * 8 * 2 * 5 * 9 * 2
 
 
 def test_sections_have_no_neighbours(tmp_path):

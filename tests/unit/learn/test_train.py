@@ -94,7 +94,7 @@ def test_the_stored_model_is_the_one_with_the_best_validation(trained, blob_exam
     assert trained.best_epoch == best.epoch
     loaded = ModelBundle.load(trained.folder)
     example, net = blob_example(), loaded.build_network()
-    image = loaded.normalisation.apply(example.image.array[3:4], example.stats)[0]
+    image = loaded.normalisation.apply(example.image.array[3:4], example.stats)
     labels = slice_logits(net, image, patch_px=32, batch=8).argmax(0)
     truth = example.labels.volume.array[3]
     union = ((labels == 1) | (truth == 1)).sum()

@@ -88,11 +88,9 @@ def check_planned_comparison(study: Study) -> None:
 
     section, base = study.recipe.compare, _base(study)
     check_runs(_runs(study), study.schema)
-    common = section.common(base)
+    common = section.widest(base)
     if not common.split.test and not common.split.test_frac:
         raise no_test_slice()
-    most = max((run.train.context_slices for run in _runs(study)), default=0)
-    common = common.model_copy(update={"context_slices": most})
     check_split(study, common, study.chosen_scans(section.scans, key="compare.scans"))
 
 

@@ -45,8 +45,8 @@ class TrainStep:
         line = (
             f"network {section.network.name}, loss {section.loss.name}, "
             f"labels '{section.labels}' of {n_labelled} scans"
-            + f", plane {section.plane}"
-            * (section.plane != "xy")
+            + f", plane {section.plane}" * (section.plane != "xy")
+            + f", {section.in_channels} slices at a time" * (section.context_slices > 0)
         )
         if section.unlabelled.method == "none":
             return (line,)
@@ -78,7 +78,8 @@ def check_planned_training(study: Study) -> None:
     RecipeError
         The network, the loss, the patch, the plane or the split cannot be.
     InputError
-        Slices across are to train, and voxels are no cubes.
+        Slices across are to train, and voxels are no cubes; or slices between their neighbours,
+        and scans hold sections.
     MissingExtraError
         The network is of a library that is not installed.
     """

@@ -89,7 +89,7 @@ def compare(
     material = Material(tuple(scans), schema, labels, truth)
     runs = settings.runs(base)
     check_runs(runs, schema)
-    plan = plan_training(material.examples, settings.common(base), schema)
+    plan = plan_training(material.examples, settings.widest(base), schema)
     material.check(plan.parts)
     work = Comparison(material, plan, settings, root)
     results = [work.finish(run) for run in runs]

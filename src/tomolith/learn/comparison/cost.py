@@ -23,8 +23,8 @@ def count_parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def count_flops(network: nn.Module, patch_px: int) -> int:
-    """Return the floating-point operations for one patch (1, C, patch_px, patch_px), or a cube.
+def count_flops(network: nn.Module, patch_px: int, *, in_channels: int = 1) -> int:
+    """Return the operations for one patch (1, in_channels, patch_px, patch_px), or a cube.
 
     Convolutions, matrix products and attention count, a multiplication and an addition as two;
     nothing is computed, only shapes are followed.
@@ -38,9 +38,8 @@ def count_flops(network: nn.Module, patch_px: int) -> int:
     True
     """
     shadow = copy.deepcopy(network).to("meta").eval()
-    channels = int(getattr(network, "in_channels", 1))
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
         sides = (patch_px,) * (3 if has_depth(network) else 2)
-        shadow(torch.zeros(1, channels, *sides, device="meta"))
+        shadow(torch.zeros(1, in_channels, *sides, device="meta"))
     return int(counter.get_total_flops())

@@ -297,9 +297,11 @@ def _normalised_stack(
     scan: Scan, z: int, normalisation: Normalisation, *, n_slices: int
 ) -> Float32:
     """Return a slice between its neighbours (n_slices, y, x), as a network is shown it."""
-    depth = scan.grid.shape_zyx[0]
-    stack = [_normalised(scan, k, normalisation) for k in neighbours(z, n_slices, depth)]
-    return np.stack(stack)
+    depth, height, width = scan.grid.shape_zyx
+    wanted = neighbours(z, n_slices, depth)
+    first = min(wanted)
+    grey = scan.image.read(Box((first, 0, 0), (max(wanted) + 1, height, width)))
+    return normalisation.apply(grey[[k - first for k in wanted]], scan.stats, z_start=z)
 
 
 def _slice_box(scan: Scan, z: int) -> Box:

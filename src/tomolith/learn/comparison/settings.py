@@ -241,6 +241,11 @@ class CompareSettings(Settings):
         """
         return _changed(base, self.train, where="compare.train")
 
+    def widest(self, base: TrainSettings) -> TrainSettings:
+        """Return the common settings with the slices that any system sees; raises as ``runs``."""
+        most = max(run.train.context_slices for run in self.runs(base))
+        return self.common(base).model_copy(update={"context_slices": most})
+
     def runs(self, base: TrainSettings) -> tuple[Run, ...]:
         """Return every training, in order; ``base`` is what ``train`` changes.
 

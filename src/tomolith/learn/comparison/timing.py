@@ -221,10 +221,15 @@ def measure(
 ) -> Timing:
     """Measure a system in this process, on patches cut from ``image`` (y, x), normalised."""
     timing = settings.timing
-    network = labeller.network if isinstance(labeller, NetworkLabeller) else None
+    network, in_channels = None, 1
+    if isinstance(labeller, NetworkLabeller):
+        network, in_channels = labeller.network, labeller.bundle.in_channels
     patch_px = labeller.fit_px(timing.patch_px)
     n_slices = patch_px if has_depth(network) else 1
     max_batch = timing.max_batch if n_slices == 1 else 1
+    n_flops = None
+    if network is not None:
+        n_flops = count_flops(network, patch_px, in_channels=in_channels) // n_slices
     reset_peak()
     latency_s = _median_s(labeller, 1, patch_px, image=image, seconds=timing.seconds) / n_slices
     process, device = peak_bytes()
@@ -249,7 +254,7 @@ def measure(
         process,
         device,
         None if network is None else count_parameters(network),
-        None if network is None else count_flops(network, patch_px) // n_slices,
+        n_flops,
     )
 
 
