@@ -103,7 +103,8 @@ def plan_prediction(
     InputError
         The scan is smaller than a patch, the network cannot take such patches, or the voxels are
         not cubes and other planes than those of the slices are asked for, or a 3-D network; or it
-        holds sections, and the network sees a slice between its neighbours; or mutual information of models of several planes.
+        holds sections, and the network sees a slice between its neighbours; or mutual
+        information of models of several planes.
     MemoryBudgetError
         The work does not fit ``settings.memory``; the message says what is needed.
     """

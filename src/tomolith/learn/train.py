@@ -99,7 +99,8 @@ def train(
     ------
     InputError
         Nothing is labelled, or nothing unlabelled where that is to be learnt from; slices across
-        are to train, and voxels are no cubes, or slices between neighbours, and scans hold sections.
+        are to train, and voxels are no cubes; or slices between neighbours, and scans hold
+        sections.
     MismatchError
         The examples differ in class schema, voxel size or kind.
     RecipeError
