@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from tomolith.core import Box, ClassSchema
 from tomolith.errors import TomolithError
 from tomolith.report.compared import TRUTH, Comparison
+from tomolith.report.dot_names import Dot, name_dots
 from tomolith.report.figures import to_png
 from tomolith.report.previews import overlay, window
 from tomolith.report.study_files import read_log
@@ -226,6 +227,7 @@ def speed_png(comparison: Comparison, colours: dict[str, str]) -> bytes:
     """Return mean IoU against the latency of a patch."""
     figure = Figure(figsize=(6.8, 4.0), layout="constrained")
     axes = figure.subplots()
+    dots = []
     for system in comparison.systems:
         latency = comparison.row(system.name, "latency")
         score = comparison.row(system.name, "iou", convention="pooled")
@@ -236,19 +238,13 @@ def speed_png(comparison: Comparison, colours: dict[str, str]) -> bytes:
         colour = colours[system.name]
         axes.scatter(latency.value, score.value, s=area, color=colour, alpha=0.85, lw=0)
         axes.errorbar(latency.value, score.value, yerr=score.sd, color=colour, capsize=2.5)
-        axes.annotate(
-            system.name,
-            (latency.value, score.value),
-            xytext=(0, 9),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-        )
+        dots.append(Dot(system.name, latency.value, score.value, area))
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.25, y=0.15)
     axes.set(xlabel="latency of one patch (ms)", ylabel="mean IoU, pooled")
     _plain(axes, "both")
+    name_dots(figure, axes, dots)
     return to_png(figure)
 
 
