@@ -29,7 +29,7 @@ RECIPE = {
         "threads": 1,
         "split": {"test": ["cell0-t12"], "validation_frac": 0.1},
     },
-    "predict": {"scans": ["cell0-t12"], "memory": "2GiB", "threads": 1},
+    "predict": {"memory": "2GiB", "threads": 1},
     "evaluate": {"patch_px": 32, "metrics": ["iou"]},
     "report": {"max_previews": 1},
 }

@@ -53,7 +53,7 @@ def name_dots(figure: Figure, axes: Axes, dots: Sequence[Dot]) -> list[Annotatio
     >>> axes = figure.subplots()
     >>> both = [Dot("unet", 0.5, 0.5, 40.0), Dot("ynet", 0.5, 0.5, 40.0)]
     >>> first, second = (text.get_window_extent() for text in name_dots(figure, axes, both))
-    >>> first.overlaps(second)
+    >>> bool(first.overlaps(second))
     False
     """
     figure.draw_without_rendering()  # settles the layout, in which texts are measured
