@@ -23,7 +23,7 @@ from torch import Tensor
 from tomolith.blocks import PatchGrid
 from tomolith.core import Box, ClassSchema, IntensityStats, Normalisation, Volume
 from tomolith.core.box import Triple
-from tomolith.errors import InputError, RecipeError
+from tomolith.errors import InputError
 from tomolith.learn.augment import read_px
 from tomolith.learn.examples import Example, LabelledSlice, channel_table
 from tomolith.learn.losses.base import IGNORE
@@ -68,23 +68,10 @@ def train(
                 where=example.scan_id,
                 mend="lower 'train.patch_px', or leave the scan out",
             )
-    check_gap(settings)
     plan = plan_training(examples, settings, schema)
     return run_training(
         plan, settings, folder, started_s=started_s, trainer=partial(CubeTrainer, plan=plan)
     )
-
-
-def check_gap(settings: TrainSettings) -> None:
-    """Refuse a split that would let cubes reach into slices held out, with a ``RecipeError``."""
-    side, gap = settings.patch_px, settings.split.gap
-    if gap < side // 2:
-        raise RecipeError(
-            f"the gap between training slices and those held out is {gap}",
-            expected=f"at least {side // 2}, half a cube: else cubes that train hold such slices",
-            where="train.split.gap",
-            mend=f"say 'split: {{gap: {side // 2}}}', or lower 'train.patch_px'",
-        )
 
 
 class CubePredictor(SlicePredictor):

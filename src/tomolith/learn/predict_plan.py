@@ -112,19 +112,12 @@ def plan_prediction(
     patch_px = settings.patch_px or bundle.patch_px
     shown = shown_models(bundle, settings)
     models, weights = zip(*shown.values(), strict=True)
-    planes = _planes(
-        grid,
-        network,
-        settings,
-        names=tuple(shown),
-        patch_px=patch_px,
-        in_channels=bundle.in_channels,
-    )
-    halo_zyx = _largest_halo(planes)
     is_3d = has_depth(network)
     choice = resolve(settings, is_3d=is_3d)
     sides = (patch_px,) * (3 if is_3d else 2)
     batch_shape = (choice.batch_size, bundle.in_channels, *sides)
+    planes = _planes(grid, network, settings, names=tuple(shown), batch_shape=batch_shape)
+    halo_zyx = _largest_halo(planes)
     model = _memory_model(
         halo_zyx,
         settings,
@@ -182,10 +175,9 @@ def _planes(
     settings: PredictSettings,
     *,
     names: tuple[Plane, ...],
-    patch_px: int,
-    in_channels: int,
+    batch_shape: BatchShape,
 ) -> tuple[PlanePatches, ...]:
-    is_3d = has_depth(network)
+    is_3d, in_channels, patch_px = has_depth(network), batch_shape[1], batch_shape[-1]
     check_context(grid, in_channels // 2, key="predict")
     if is_3d:
         check_cubes(grid, names, where="predict")

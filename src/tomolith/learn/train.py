@@ -28,6 +28,7 @@ from tomolith.learn.examples import (
     index_labels,
     labelled_scans,
 )
+from tomolith.learn.gap import check_gap
 from tomolith.learn.losses import LOSSES
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.optimise import channels_last, has_depth
@@ -217,7 +218,7 @@ def plan_training(
     plane, grid = settings.plane, examples[0].image.grid
     check_planes((plane,), grid, key="train.plane")
     check_context(grid, settings.context_slices, key="train.context_slices")
-    check_context_gap(settings)
+    check_gap(settings, is_3d=has_depth(NETWORKS.load(settings.network.name)))
     check_whole_scans(settings.split, plane, [e.scan_id for e in examples])
     cleaning, kept = settings.clean_labels, settings.split.test
     examples = [e if e.scan_id in kept else e.in_plane(plane) for e in examples]
@@ -324,19 +325,6 @@ def check_patch(patch_px: int, divisor: int) -> None:
             expected=f"a multiple of {divisor}, which the network can halve",
             where="train.patch_px",
             mend=f"say {nearest}",
-        )
-
-
-def check_context_gap(settings: TrainSettings, *, where: str = "train.split.gap") -> None:
-    """Refuse a split that would show slices held out beside those that train: ``RecipeError``."""
-    reach, gap = settings.context_slices, settings.split.gap
-    if gap < reach:
-        raise RecipeError(
-            f"the gap between training slices and those held out is {gap}, and a network sees "
-            f"{reach} slices on either side",
-            expected=f"a gap of at least {reach}",
-            where=where,
-            mend=f"say 'split: {{gap: {reach}}}', or lower 'context_slices'",
         )
 
 

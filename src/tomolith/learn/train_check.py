@@ -12,12 +12,12 @@ from tomolith.core import ClassSchema
 from tomolith.errors import RecipeError, TomolithError
 from tomolith.label.filters import check_pairs
 from tomolith.learn.comparison.settings import Run
-from tomolith.learn.cubes import check_gap
+from tomolith.learn.gap import check_gap
 from tomolith.learn.losses import LOSSES
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.optimise import has_depth
 from tomolith.learn.settings import TrainSettings
-from tomolith.learn.train import check_context_gap, check_patch, own_trainer
+from tomolith.learn.train import check_patch, own_trainer
 
 
 def check_training(settings: TrainSettings, schema: ClassSchema, *, system: str = "") -> None:
@@ -57,10 +57,9 @@ def check_training(settings: TrainSettings, schema: ClassSchema, *, system: str 
         network = _weightless(settings, len(schema))
     with _located("train.patch_px", system):
         check_patch(settings.patch_px, int(network.divisor))
-        if has_depth(network):
-            check_gap(settings)
     # of a comparison all systems have one split
-    check_context_gap(settings, where=f"{'compare.' * bool(system)}train.split.gap")
+    where = f"{'compare.' * bool(system)}train.split.gap"
+    check_gap(settings, is_3d=has_depth(network), where=where)
 
 
 def check_runs(runs: Sequence[Run], schema: ClassSchema) -> None:
