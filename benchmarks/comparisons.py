@@ -6,7 +6,7 @@ import copy
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,9 @@ class Protocol:
         Changes of the recipe, section by section.
     short_systems
         Systems of a shortened run; empty: all.
+    repeated
+        Systems that a shortened run trains with all the seeds asked for, all others with the
+        first; empty, or where the systems are named: all.
     short, quick
         Changes of the recipe of a shortened and of a quick run, section by section.
     """
@@ -66,6 +69,7 @@ class Protocol:
     recipe: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     short_systems: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
     short: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,6 +91,8 @@ class Protocol:
             _merge(recipe, self.quick)
         if extent.seeds is not None:
             recipe["compare"]["seeds"] = list(range(extent.seeds))
+            for name, system in self._once(recipe, extent).items():
+                system["seeds"] = [0]
         if extent.threads is not None:
             recipe["compare"]["threads"] = extent.threads
             recipe["compare"].setdefault("train", {})["threads"] = extent.threads
@@ -97,6 +103,31 @@ class Protocol:
         names = [_named(system)["name"] for system in self.load(Extent())["compare"]["systems"]]
         kept = self._kept(extent)
         return [name for name in names if kept and name not in kept]
+
+    def _once(self, recipe: Mapping[str, Any], extent: Extent) -> dict[str, dict[str, Any]]:
+        """Return the systems that a shortened run trains with the first seed alone."""
+        if not self._repeats_some(extent):
+            return {}
+        systems = {system["name"]: system for system in recipe["compare"]["systems"]}
+        return {name: system for name, system in systems.items() if name not in self.repeated}
+
+    def seed_words(self, extent: Extent) -> str:
+        """Say how many seeds a shortened run has, and which systems have them.
+
+        Examples
+        --------
+        >>> Protocol("table1_binary", repeated=("unet",)).seed_words(Extent(minutes=1, seeds=3))
+        '3 seeds for unet and one for all others'
+        >>> Protocol("table1_binary").seed_words(Extent(minutes=1))
+        'one seed'
+        """
+        if not self._repeats_some(extent) or extent.seeds == 1:
+            return extent.seed_words
+        return f"{extent.seed_words} for {' and '.join(self.repeated)} and one for all others"
+
+    def _repeats_some(self, extent: Extent) -> bool:
+        given = extent.is_short and extent.seeds is not None and not extent.systems
+        return given and bool(self.repeated)
 
     def _kept(self, extent: Extent) -> tuple[str, ...]:
         return extent.systems or (self.short_systems if extent.is_short else ())
@@ -236,7 +267,7 @@ def extent_words(outcome: Outcome) -> str:
     threads = "all cores" if extent.threads is None else f"{extent.threads} CPU thread(s)"
     words = (
         f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each network on "
-        f"{threads}, {extent.seed_words}, instead of the protocol's epochs and seeds. "
+        f"{threads}, {protocol.seed_words(extent)}, instead of the protocol's epochs and seeds. "
     )
     if any(system.name == "random_forest" for system in outcome.comparison.systems):
         words += f"A random forest learns from {FOREST_PX:,} pixels. "
@@ -302,19 +333,25 @@ def winner_words(ranked: Sequence[Scored]) -> str:
     >>> winner_words([("unet", 0.9, 0.02), ("a", 0.87, 0.02), ("b", 0.7, 0.01)])
     'The plain U-Net wins against b; level with a (mean ± sd over the seeds overlap).'
     >>> winner_words([("a", 0.9, None), ("unet", 0.899, None)])
-    '**a** is level with unet (with one seed each, less than 0.01 is no win).'
+    '**a** is level with unet (with one seed, less than 0.01 is no win).'
     """
     (best, score, sd), *others = ranked
     level = [name for name, other, other_sd in others if _is_tie(score - other, sd, other_sd)]
     beaten = [name for name, _, _ in others if name not in level]
     winner = "The plain U-Net" if best == "unet" else f"**{best}**"
-    reason = f"with one seed each, less than {TIE:g} is no win"
-    if sd is not None:
-        reason = "mean ± sd over the seeds overlap"
+    reason = " or ".join(_ways_to_tie([sd, *(sd for name, _, sd in others if name in level)]))
     tie = f"level with {', '.join(level)} ({reason})"
     if not beaten:
         return f"{winner} is {tie}."
     return f"{winner} wins against {', '.join(beaten)}" + (f"; {tie}." if level else ".")
+
+
+def _ways_to_tie(deviations: Sequence[float | None]) -> Iterator[str]:
+    best, *others = deviations
+    if best is not None and any(sd is not None for sd in others):
+        yield "mean ± sd over the seeds overlap"
+    if best is None or None in others:
+        yield f"with one seed, less than {TIE:g} is no win"
 
 
 def _is_tie(difference: float, first_sd: float | None, second_sd: float | None) -> bool:

@@ -33,6 +33,7 @@ PROTOCOL = Protocol(
         "multi_otsu",
         "random_forest",
     ),
+    repeated=("unet", "unet-5slices"),  # the best of the others than those of table 1
     short={
         "phantom": {"scans": [0, 3, 6, 9, 12, 15, 18, 21, 24], "hand_labelled_slices": 24},
         "compare": {"train": {"batch": 4, "split": {"test": ["cell0-t09", "cell0-t18"]}}},
