@@ -91,7 +91,7 @@ class Protocol:
             _merge(recipe, self.quick)
         if extent.seeds is not None:
             recipe["compare"]["seeds"] = list(range(extent.seeds))
-            for name, system in self._once(recipe, extent).items():
+            for system in self._once(recipe, extent):
                 system["seeds"] = [0]
         if extent.threads is not None:
             recipe["compare"]["threads"] = extent.threads
@@ -104,12 +104,11 @@ class Protocol:
         kept = self._kept(extent)
         return [name for name in names if kept and name not in kept]
 
-    def _once(self, recipe: Mapping[str, Any], extent: Extent) -> dict[str, dict[str, Any]]:
+    def _once(self, recipe: Mapping[str, Any], extent: Extent) -> list[dict[str, Any]]:
         """Return the systems that a shortened run trains with the first seed alone."""
         if not self._repeats_some(extent):
-            return {}
-        systems = {system["name"]: system for system in recipe["compare"]["systems"]}
-        return {name: system for name, system in systems.items() if name not in self.repeated}
+            return []
+        return [s for s in recipe["compare"]["systems"] if s["name"] not in self.repeated]
 
     def seed_words(self, extent: Extent) -> str:
         """Say how many seeds a shortened run has, and which systems have them.
