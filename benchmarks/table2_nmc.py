@@ -22,6 +22,7 @@ from benchmarks.found import labellers
 
 ONLY_NMC = ("1", "622")  # slices whose labels part NMC from the rest, and nothing else
 ACTIVE = "nmc"
+RIVALS = ("matphase", "dynunet", "random_forest")
 PROTOCOL = Protocol(
     "table2_nmc",
     short={"compare": {"train": {"batch": 8, "matphase": {"ugsm_batch": 8}}}},
@@ -73,7 +74,16 @@ def notes(outcome: Outcome) -> list[str]:
         + _verdict(outcome, ours),
         "Of networks trained in stages, 'patches seen' counts the last stage alone.",
         "The labels are not exact to the pixel, and three test slices are few.",
+        *_other_page(outcome),
     ]
+
+
+def _other_page(outcome: Outcome) -> list[str]:
+    """Point from the page of one seed to that of the rivals with three."""
+    if outcome.extent.systems:
+        return []
+    page = Extent(systems=RIVALS).page_name("table2_nmc")
+    return [f"[The rivals with three seeds]({page}.md): one seed is little to rank by."]
 
 
 def _verdict(outcome: Outcome, ours: str) -> str:
