@@ -87,7 +87,7 @@ def notes(outcome: Outcome) -> list[str]:
         "cell and on other scans.",
         "The truth says what lies at the centre of each voxel before any blur; branches and layers "
         "thinner than the blur are labelled and hardly visible, so no method reaches an IoU of 1.",
-        "[What limits the IoU](phantom_limits.md): the same U-Net on scans of less noise, or sharper.",
+        "[What limits the IoU](phantom_limits.md): the same U-Net on better scans.",
         "The paper's IoU of dendrites is 0.694, on real scans and hand labels; these numbers "
         "cannot be held against it.",
     ]
