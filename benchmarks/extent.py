@@ -75,6 +75,17 @@ class Extent:
         return "one seed" if (self.seeds or 1) == 1 else f"{self.seeds} seeds"
 
 
+def folder_name(words: str) -> str:
+    """Return words as the name of a folder.
+
+    Examples
+    --------
+    >>> folder_name("voxels of 2 µm, noise / 4")
+    'voxels-of-2-µm--noise---4'
+    """
+    return "".join(c if c.isalnum() else "-" for c in words)
+
+
 @contextmanager
 def work_folder(extent: Extent, name: str) -> Iterator[Path]:
     """Give the folder in which the study lies; one that vanishes where none is named."""

@@ -17,7 +17,7 @@ from benchmarks.comparisons import (
     run_protocol,
     slices_words,
 )
-from benchmarks.extent import Extent, work_folder
+from benchmarks.extent import Extent, folder_name, work_folder
 from benchmarks.found import Found, find, labellers, noticed, number
 from tomolith.phantom import PhantomSettings, make_phantom
 from tomolith.store.scan import Scan
@@ -98,9 +98,8 @@ def _scans(
 ) -> Iterator[Scan]:
     """Yield the scans of a changed cell, simulated unless they are there."""
     phantom = _settings(settings, quick=quick)
-    slug = "".join(c if c.isalnum() else "-" for c in change)
     for pulse in PULSES:
-        path = folder / "other" / slug / f"cell1-t{pulse:02d}.zarr"
+        path = folder / "other" / folder_name(change) / f"cell1-t{pulse:02d}.zarr"
         yield Scan.open(path) if path.is_dir() else make_phantom(phantom, path)
 
 

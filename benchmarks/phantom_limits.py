@@ -17,7 +17,8 @@ from benchmarks.comparisons import (
     ruler_words,
     run_protocol,
 )
-from benchmarks.extent import Extent, work_folder
+from benchmarks.extent import Extent, folder_name, work_folder
+from benchmarks.found import number
 from tomolith.phantom import PhantomSettings
 
 SYSTEM = "unet"
@@ -46,8 +47,8 @@ def run(extent: Extent) -> Result:
         return Result(
             "What limits the IoU on an operando series",
             "The protocol of `table3_operando` with its U-Net alone, on scans of the same cell of "
-            "which one thing is better than in the preset `operando-256`: each kind of scan is "
-            "learnt from and scored for itself. Scans are held out whole.\n\n"
+            "which noise, blur or both are less than in the preset `operando-256`: each kind "
+            "of scan is learnt from and scored for itself. Scans are held out whole.\n\n"
             + extent_words(plain),
             [_table(found)],
             [*_notes(found), ruler_words(plain)],
@@ -61,15 +62,15 @@ def _outcome(name: str, change: Mapping[str, Any], extent: Extent, folders: Exit
     protocol = dataclasses.replace(
         table3_operando.PROTOCOL, changes=changes, short_systems=(), repeated=()
     )
-    slug = "".join(c if c.isalnum() else "-" for c in name)
-    folder = folders.enter_context(work_folder(extent, f"phantom_limits/{slug}"))
+    kept = work_folder(extent, f"phantom_limits/{folder_name(name)}")
+    folder = folders.enter_context(kept)
     return run_protocol(protocol, extent, folder)
 
 
 def _table(found: Mapping[str, Outcome]) -> str:
     names = next(iter(found.values())).study.schema.names
     rows = [
-        (kind, _number(outcome.score(SYSTEM)), *(_number(_iou(outcome, name)) for name in names))
+        (kind, number(outcome.score(SYSTEM)), *(number(_iou(outcome, name)) for name in names))
         for kind, outcome in found.items()
     ]
     goals = (
@@ -92,7 +93,3 @@ def _notes(found: Mapping[str, Outcome]) -> list[str]:
 
 def _iou(outcome: Outcome, class_name: str) -> float | None:
     return outcome.score(SYSTEM, "iou", class_name)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

@@ -80,7 +80,7 @@ def notes(outcome: Outcome) -> list[str]:
 
 def _other_page(outcome: Outcome) -> list[str]:
     """Point from the page of one seed to that of the rivals with three."""
-    if outcome.extent.systems:
+    if outcome.extent.systems or len(outcome.study.recipe.compare.seeds) > 1:
         return []
     page = Extent(systems=RIVALS).page_name("table2_nmc")
     return [f"[The rivals with three seeds]({page}.md): one seed is little to rank by."]
