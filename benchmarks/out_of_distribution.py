@@ -32,7 +32,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "contrast × 0.7": {"contrast": 0.7},
         "contrast × 1.4": {"contrast": 1.4},
         "noise and rings × 2": {"noise": 0.04, "rings": 0.016},
-        "blur 3.5 → 5 µm": {"blur_um": 5.0},
+        "blur 1.75 → 3.5 µm": {"blur_um": 3.5},
         "voxels of 2 µm": {"voxel_size_um": 2.0, "shape_zyx": (64, 200, 256)},
         "thin, winding dendrites": {
             "dendrite_radius_um": 7.0,

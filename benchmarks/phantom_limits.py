@@ -24,14 +24,16 @@ from tomolith.phantom import PhantomSettings
 SYSTEM = "unet"
 _PLAIN = PhantomSettings(preset="operando-256")
 _QUIET = {"noise": _PLAIN.noise / 4, "rings": _PLAIN.rings / 4}
+_BLURRED = {"blur_um": 2 * _PLAIN.blur_um}
 _SHARP = {"blur_um": _PLAIN.voxel_size_um / 2}
 AS_IT_IS = "as it is"
 SCANS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         AS_IT_IS: {},
+        f"blur {_PLAIN.blur_um:g} → {_BLURRED['blur_um']:.2g} µm": _BLURRED,
         "noise and rings / 4": _QUIET,
         f"blur {_PLAIN.blur_um:g} → {_SHARP['blur_um']:.2g} µm": _SHARP,
-        "both": {**_QUIET, **_SHARP},
+        f"blur {_SHARP['blur_um']:.2g} µm, noise and rings / 4": {**_QUIET, **_SHARP},
     }
 )
 
