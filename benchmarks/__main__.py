@@ -36,6 +36,7 @@ BENCHMARKS = (
     "matphase_parts",
     "table2_nmc",
     "table3_operando",
+    "edge_width",
     "phantom_limits",
     "real_sets",
     "ablations",

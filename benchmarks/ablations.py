@@ -48,7 +48,8 @@ def run(extent: Extent) -> Result:
         ]
     return Result(
         "Ablations",
-        "One choice at a time, all else equal, on simulated cells.",
+        "One choice at a time, all else equal, on simulated cells whose scans are blurred over 2.6 "
+        "voxels, twice as much as the presets (ADR 0007).",
         parts,
         [
             f"Losses. {rank_words(losses, ())}",

@@ -115,7 +115,7 @@ def run(*, quick: bool, minutes: float | None = None) -> Result:
     costs = {
         name: (count_parameters(net), count_flops(net, PATCH_PX)) for name, net in networks.items()
     }
-    tables, verdicts = [], []
+    tables, verdicts, reasons = [], [], []
     for backend, precision in ENGINES:
         settings = PredictSettings(backend=backend, precision=precision, device="cpu")
         try:
@@ -127,7 +127,8 @@ def run(*, quick: bool, minutes: float | None = None) -> Result:
         heading = f"## {backend}, {precision}{', what a user gets by default' if usual else ''}"
         tables += [heading, _table(found, costs)]
         if usual:
-            verdicts = [*_verdicts(found), *_reasons(found, costs)]
+            reasons = list(_reasons(found, costs))
+        verdicts += _verdicts(found, backend)
     tables += _where_the_time_goes(networks)
     what = (
         f"Networks with random weights and the published sizes, one channel and two classes, on "
@@ -142,7 +143,7 @@ def run(*, quick: bool, minutes: float | None = None) -> Result:
         "Latency of the networks",
         f"{what}\n\n{extent.words() or f'There were {ROUNDS} rounds.'}",
         tables,
-        [*verdicts, *notes],
+        [*verdicts, *reasons, *notes],
         arguments=extent.arguments,
     )
 
@@ -273,7 +274,7 @@ def _table(found: dict[str, list[Timed]], costs: dict[str, tuple[int, int]]) -> 
     return table(header, rows)
 
 
-def _verdicts(found: dict[str, list[Timed]]) -> list[str]:
+def _verdicts(found: dict[str, list[Timed]], engine: str) -> list[str]:
     lines = []
     for name, goal in GOALS.items():
         if name not in found:
@@ -282,7 +283,7 @@ def _verdicts(found: dict[str, list[Timed]]) -> list[str]:
         best = _best(found[name]).ratio(_best(found[REFERENCE]))
         reached = max(one, best) <= goal
         lines.append(
-            f"`{name}`: {one:.2f} × U-Net at batch 1, {best:.2f} × at the best batch. Asked for "
-            f"was at most {goal:.1f} ×: **{'reached' if reached else 'NOT reached'}**."
+            f"{engine}, `{name}`: {one:.2f} × U-Net at batch 1, {best:.2f} × at the best batch. "
+            f"Asked for was at most {goal:.1f} ×: **{'reached' if reached else 'NOT reached'}**."
         )
     return lines

@@ -49,7 +49,7 @@ def run(extent: Extent) -> Result:
         return Result(
             "What limits the IoU on an operando series",
             "The protocol of `table3_operando` with its U-Net alone, on scans of the same cell of "
-            "which noise, blur or both are less than in the preset `operando-256`: each kind "
+            "which blur, noise or both differ from the preset `operando-256`: each kind "
             "of scan is learnt from and scored for itself. Scans are held out whole.\n\n"
             + extent_words(plain),
             [_table(found)],

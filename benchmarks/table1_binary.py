@@ -18,6 +18,7 @@ from tomolith.learn.bundle import ModelBundle
 
 WANTED_IOU, WANTED_DICE = 0.951, 0.965
 NETWORKS = ("unet", "ynet", "transforcnn", "transforcnn-light", "e-net", "e-net-light")
+PUBLISHED = ("unet", "ynet", "transforcnn", "e-net-paper")
 SINGLE = tuple(name for name in NETWORKS if not name.startswith("e-net"))
 PROTOCOL = Protocol(
     "table1_binary",
@@ -51,6 +52,10 @@ def notes(outcome: Outcome) -> list[str]:
     best = outcome.best
     return [
         rank_words(outcome, NETWORKS),
+        "Of the systems as published, E-Net with the paper's weights: "
+        + winner_words(
+            outcome.scored([s.name for s in outcome.comparison.ranked if s.name in PUBLISHED])
+        ),
         "Of single networks: "
         + winner_words(
             outcome.scored([s.name for s in outcome.comparison.ranked if s.name in SINGLE])

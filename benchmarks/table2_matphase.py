@@ -48,8 +48,8 @@ def _what(outcome: Outcome) -> str:
         f"({' × '.join(str(n) for n in phantom.shape_zyx)} voxels); the systems learn from "
         f"{phantom.hand_labelled_slices} slices of one cathode and are scored on as many of "
         "another. MatPhase's own data are not public, and of its paper only the appendix is "
-        "in detail: `matphase` is our reading. `table2_nmc` has real slices."
-        + slices_words(outcome)
+        "in detail: `matphase` is our reading. The labels are exact, so none is cleaned. "
+        "`table2_nmc` has real slices." + slices_words(outcome)
     )
 
 

@@ -24,6 +24,7 @@ SMALL = {
     "segformer": {"channels": 16},
     "segnet": {"channels": VGG},
     "segresnet": {"channels": 4},
+    "segresnet_ds": {"channels": 4},
     "swin_unetr": {"features": 12},
     "unet_plus_plus": {"encoder": TINY, "channels": DECODER},
     "upernet": {"encoder": TINY, "channels": 16},

@@ -27,7 +27,9 @@ def test_the_epochs_are_those_of_the_paper(tmp_path: Path, name: str, epochs: in
 
 
 def test_e_net_trains_each_member_as_long_as_the_paper(tmp_path: Path) -> None:
-    unet, transforcnn, enet, _ = read(new_study(tmp_path, "transforcnn-enet"))["compare"]["systems"]
+    systems = read(new_study(tmp_path, "transforcnn-enet"))["compare"]["systems"]
+    unet, ynet, transforcnn, enet, _ = systems
+    assert ynet["train"]["epochs"] == EPOCHS["transforcnn-ynet"]
     assert unet["train"]["epochs"] == EPOCHS["transforcnn-unet"]
     assert transforcnn["train"]["epochs"] == EPOCHS["transforcnn"]
     assert enet["method"]["weights"] == [0.2, 0.8]

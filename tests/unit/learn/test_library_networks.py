@@ -39,6 +39,12 @@ def reach_px(net, side):
         (Component(name="residual_unet", options={"channels": [1, 1, 1, 1]}), 192),
         (Component(name="residual_unet", options={"channels": [1, 1, 1], "units": 3}), 128),
         (Component(name="segresnet", options={"channels": 1, "blocks_down": [1, 2, 1]}), 160),
+        (
+            Component(
+                name="segresnet_ds", options={"channels": 1, "blocks_down": [1, 2, 1], "heads": 1}
+            ),
+            160,
+        ),
         (Component(name="dynunet", options={"channels": [1, 1, 1, 1], "heads": 1}), 160),
         (Component(name="fcn", options={"channels": [1] * 5, "head_channels": 1}), 704),
         (Component(name="segnet", options={"channels": [1] * 5}), 512),
@@ -111,6 +117,20 @@ def test_dynunet_trains_all_its_heads():
     assert plain(torch.randn(2, 1, 64, 64)).shape == (2, 3, 64, 64)
     with pytest.raises(RecipeError, match="heads 5"):
         NETWORKS.build(Component(name="dynunet", options={"heads": 5}), 1, 2)
+
+
+def test_segresnet_trains_its_heads_where_it_has_some():
+    net = build("segresnet_ds").train()
+    image = torch.randn(2, 1, 64, 64)
+    logits = net(image)
+    assert logits.shape == (2, 3, 3, 64, 64)
+    low = logits[:, 2]  # of a quarter of the size, scaled up
+    assert torch.equal(low[..., ::4, ::4], low[..., 3::4, 3::4])
+    assert net.eval()(image).shape == (2, 3, 64, 64)
+    plain = Component(name="segresnet_ds", options={"channels": 4, "heads": 0})
+    assert build(plain).train()(image).shape == (2, 3, 64, 64)
+    with pytest.raises(RecipeError, match="heads is 3"):
+        NETWORKS.build(Component(name="segresnet_ds", options={"heads": 3}), 1, 2)
 
 
 def test_dynunet_keeps_nothing_of_a_step():

@@ -127,6 +127,12 @@ def test_the_operando_presets_scan_every_state_of_the_paper():
     assert settings.charge_um == pytest.approx(12 * 1.2128, rel=1e-4)
 
 
+@pytest.mark.parametrize("preset", PHANTOM_PRESETS)
+def test_a_scan_is_blurred_by_as_many_voxels_whatever_their_size(preset):
+    settings = PhantomSettings(preset=preset)
+    assert 1.1 < settings.blur_um / settings.voxel_size_um < 1.35
+
+
 def test_the_protocol_is_in_seconds():
     protocol = PhantomSettings(pulse_min=5, rest_min=7, area_cm2=2, n_pulses=3, scans=(0,)).protocol
     assert (protocol.pulse_s, protocol.rest_s, protocol.area_cm2) == (300, 420, 2)

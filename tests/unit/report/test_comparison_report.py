@@ -64,6 +64,15 @@ def trusted() -> Comparison:
     return replace(make(), rows=rows, systems=(replace(first, reliability=record), *others))
 
 
+def test_memory_of_a_gpu_has_a_column_where_one_was_used():
+    costs = tables(make())[-1]
+    assert not any("GPU" in column for column in costs.columns)
+    more = (*make().rows, row("unet", "peak_device_memory", 3 * 2**20, unit="bytes"))
+    costs = tables(replace(make(), rows=more))[-1]
+    shown = {r.heading: r.cells[costs.columns.index("of the GPU (MiB)")] for r in costs.rows}
+    assert shown == {"unet": "3", "otsu": "–", "t-net": "–"}
+
+
 def store(root: Path, comparison: Comparison) -> None:
     write_table(comparison.rows, root / "measurements" / "compare")
     systems = [
