@@ -143,6 +143,8 @@ def _amount_table(c: Comparison) -> Table:
 
 
 def _cost_table(c: Comparison) -> Table:
+    on_a_gpu = any(row.quantity == "peak_device_memory" for row in c.rows)
+
     def cells(s: SystemFiles) -> Iterator[str]:
         batch = c.row(s.name, "best_batch")
         yield _plain(c.row(s.name, "latency"), "{:.2f}")
@@ -150,6 +152,8 @@ def _cost_table(c: Comparison) -> Table:
         best = _plain(c.row(s.name, "throughput_best_batch"), "{:.2f}")
         yield best if batch is None else f"{best} ({batch.value:.0f})"
         yield _plain(c.row(s.name, "peak_memory"), "{:,.0f}", 2**-20)
+        if on_a_gpu:
+            yield _plain(c.row(s.name, "peak_device_memory"), "{:,.0f}", 2**-20)
         yield _plain(c.row(s.name, "parameters"), "{:,.3f}", 1e-6)
         yield _plain(c.row(s.name, "flops"), "{:,.2f}", 1e-9)
         training = c.row(s.name, "training_time")
@@ -160,6 +164,7 @@ def _cost_table(c: Comparison) -> Table:
         "Mpx/s, batch 1",
         "Mpx/s, best batch (its size)",
         "peak memory (MiB)",
+        *(["of the GPU (MiB)"] if on_a_gpu else []),
         "parameters (million)",
         "GFLOP per patch",
         "training",

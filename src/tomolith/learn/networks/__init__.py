@@ -37,6 +37,7 @@ NETWORKS = Registry(
         "residual_unet": "tomolith.learn.networks.residual_unet:ResidualUNet",
         "residual_unet_3d": "tomolith.learn.networks.residual_unet:ResidualUNet3d",
         "segresnet": "tomolith.learn.networks.monai:SegResNet",
+        "segresnet_ds": "tomolith.learn.networks.monai:SegResNetDS",
         "dynunet": "tomolith.learn.networks.monai:DynUNet",
         "swin_unetr": "tomolith.learn.networks.monai:SwinUNETR",
         "fcn": "tomolith.learn.networks.fcn:FCN",

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tomolith.config import require
 from tomolith.learn.networks.blocks import check_counts
@@ -28,6 +30,7 @@ class SegResNet(Wrapped):
     Source: Myronenko, BrainLes 2018, without its variational branch: 32 channels at full size,
     1, 2, 2 and 4 residual blocks down, one a level up, additive skips, dropout 0.2 behind the first
     convolution. The paper normalises by groups; batch normalisation is our choice.
+    :class:`SegResNetDS` has deep supervision.
 
     Parameters
     ----------
@@ -78,15 +81,97 @@ class SegResNet(Wrapped):
             blocks_down=tuple(blocks_down),
             blocks_up=(1,) * depth,
         )
-        down = sum(2 * n * 2**k for k, n in enumerate(blocks_down)) + 2**depth - 1
-        up = sum(2 * 2**k + 2 ** (k + 1) for k in range(depth))
         super().__init__(
             net,
             in_channels=in_channels,
             n_classes=n_classes,
             divisor=2**depth,
-            context_px=1 + down + up,
+            context_px=_residual_reach_px(blocks_down),
         )
+
+
+class SegResNetDS(Wrapped):
+    """SegResNet with deep supervision: heads at its lower levels too, in training (MONAI).
+
+    Source: MONAI's ``SegResNetDS``, the network of its Auto3DSeg: the levels and blocks of
+    :class:`SegResNet`, learnt steps up instead of interpolation, no dropout, batch normalisation.
+    In training it returns (B, S, n_classes, H, W): the logits, and those of the S - 1 heads below,
+    scaled up to full size; the trainer weighs them 1, 1/2, 1/4, …
+
+    Parameters
+    ----------
+    in_channels, n_classes
+        Channels of the input, and of the logits.
+    channels
+        Channels at full size; doubled at each level below.
+    blocks_down
+        Residual blocks of each level on the way down, from the top.
+    heads
+        Heads below the top in training, fewer than there are levels less one; 0: no deep
+        supervision.
+
+    Raises
+    ------
+    ValueError
+        An option out of range.
+    MissingExtraError
+        MONAI is not installed.
+    InputError
+        On a call: sides that are not multiples of ``divisor``, 8 for four levels.
+
+    Examples
+    --------
+    >>> SegResNetDS(1, 3, channels=8).divisor
+    8
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        n_classes: int,
+        *,
+        channels: int = 32,
+        blocks_down: Sequence[int] = (1, 2, 2, 4),
+        heads: int = 2,
+    ) -> None:
+        check_counts(in_channels, n_classes)
+        if channels < 1 or len(blocks_down) < 2 or min(blocks_down) < 1:
+            raise ValueError(f"channels is {channels} and blocks_down {list(blocks_down)}")
+        depth = len(blocks_down) - 1
+        if not 0 <= heads < depth:
+            raise ValueError(f"heads is {heads}; 0 to {depth - 1} with {depth + 1} levels")
+        net = monai_networks().SegResNetDS(
+            spatial_dims=2,
+            init_filters=channels,
+            in_channels=in_channels,
+            out_channels=n_classes,
+            norm="batch",
+            blocks_down=tuple(blocks_down),
+            dsdepth=1 + heads,
+        )
+        super().__init__(
+            net,
+            in_channels=in_channels,
+            n_classes=n_classes,
+            divisor=2**depth,
+            context_px=_residual_reach_px(blocks_down),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits (B, n_classes, H, W); in training (B, S, n_classes, H, W)."""
+        heads: Tensor | list[Tensor] = super().forward(image)
+        if isinstance(heads, Tensor):
+            return heads
+        size = heads[0].shape[-2:]
+        return torch.stack([functional.interpolate(head, size) for head in heads], dim=1)
+
+
+def _residual_reach_px(blocks_down: Sequence[int]) -> int:
+    """Reach of two convolutions a block, one more before each step down, a step up a level."""
+    depth = len(blocks_down) - 1
+    down = sum(2 * n * 2**k for k, n in enumerate(blocks_down)) + 2**depth - 1
+    up = sum(2 * 2**k + 2 ** (k + 1) for k in range(depth))
+    return 1 + down + up
 
 
 class DynUNet(Wrapped):

@@ -16,7 +16,9 @@ class Resnet18Centre(nn.Module):
 
     A baseline of MatPhase.  ResNet-18 as published (He et al., CVPR 2016, Table 1: 7×7 with
     stride 2, max-pooling, four times two blocks of 64, 128, 256 and 512 channels, mean, dense),
-    trained on randomly drawn pixels (``train.pixels`` local patches a step).
+    trained on randomly drawn pixels (``train.pixels`` local patches a step). MONAI has a ResNet-18
+    too; this one is our own so that it is there without the extra ``zoo``, like the other networks
+    on local patches, and shares their normalisation and dropout.
 
     Its padded convolutions see the edges of each patch, so no dilated network computes all
     patches at once: they are computed one by one.  To keep that bearable, only every fourth pixel
