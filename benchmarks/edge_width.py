@@ -80,9 +80,10 @@ def run(*, quick: bool) -> Result:
         [
             "Real edges are curved, rough or oblique to the slice, fits choose the clear ones, and "
             "reading between pixels blurs by about 0.4 of one: the width is that of the whole "
-            "chain of scanner, reconstruction and what was done to the image since.",
-            "The sets do not state how large a voxel is against what the scanner resolves. What "
-            "they show is how finely people sample: see ADR 0007 for what follows.",
+            "chain of scanner, reconstruction and what was done to the image since. Fringes make "
+            "edges steeper: those of the phantom are an eighth narrower than its blur.",
+            "The sets do not state what their scanners resolve. What they show is how many voxels "
+            "people spend on an edge; ADR 0007 says what follows for the presets.",
         ],
     )
 
@@ -166,6 +167,6 @@ def _table(found: Mapping[str, tuple[np.ndarray, float | None]]) -> str:
         blur = "–" if true is None else f"{true:.2f}"
         rows.append((name, len(widths), f"{low:.2f}", f"{middle:.2f}", f"{high:.2f}", blur))
     return table(
-        ("scan", "edges", "10 % below (voxels)", "median (voxels)", "90 % below", "blur as set"),
+        ("scan", "edges", "10th percentile", "median (voxels)", "90th percentile", "blur as set"),
         rows,
     )
