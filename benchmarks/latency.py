@@ -67,7 +67,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Extent:
+class Rounds:
     """How many networks there are, and how many rounds as time allows."""
 
     quick: bool
@@ -110,7 +110,7 @@ class Extent:
 
 def run(*, quick: bool, minutes: float | None = None) -> Result:
     """Measure, and return the page; ``minutes`` for all rounds, where they suffice."""
-    extent = Extent(quick, minutes)
+    extent = Rounds(quick, minutes)
     networks, notes = build_networks(QUICK if quick else (*NETWORKS.names(), *VARIANTS))
     costs = {
         name: (count_parameters(net), count_flops(net, PATCH_PX)) for name, net in networks.items()
@@ -196,7 +196,7 @@ def build_networks(names: Sequence[str]) -> tuple[dict[str, nn.Module], list[str
 
 
 def time_networks(
-    networks: dict[str, nn.Module], settings: PredictSettings, extent: Extent
+    networks: dict[str, nn.Module], settings: PredictSettings, extent: Rounds
 ) -> dict[str, list[Timed]]:
     """Time all networks in all batch sizes, in turns within each batch size."""
     found: dict[str, list[Timed]] = {name: [] for name in networks}
@@ -218,7 +218,7 @@ def time_networks(
 
 
 def _rounds(
-    backends: Mapping[str, Backend], patches: np.ndarray, extent: Extent
+    backends: Mapping[str, Backend], patches: np.ndarray, extent: Rounds
 ) -> list[dict[str, float]]:
     """Return the seconds per patch of every network, round by round."""
     rounds: list[dict[str, float]] = []

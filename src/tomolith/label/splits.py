@@ -324,7 +324,8 @@ def _drawn(
 
 
 def _away(slices: Iterable[int], others: Sequence[int], gap: int) -> list[int]:
-    return [z for z in slices if all(abs(z - other) > gap for other in others)]
+    near = {other + step for other in others for step in range(-gap, gap + 1)}
+    return [z for z in slices if z not in near]
 
 
 def _ranges(scan_id: str, slices: Sequence[int]) -> list[SliceRange]:
