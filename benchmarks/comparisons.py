@@ -335,7 +335,7 @@ def winner_words(ranked: Sequence[Scored]) -> str:
     '**a** is level with unet (with one seed, less than 0.01 is no win).'
     """
     (best, score, sd), *others = ranked
-    level = [name for name, other, other_sd in others if _is_tie(score - other, sd, other_sd)]
+    level = [name for name, other, other_sd in others if is_tie(score - other, sd, other_sd)]
     beaten = [name for name, _, _ in others if name not in level]
     winner = "The plain U-Net" if best == "unet" else f"**{best}**"
     reason = " or ".join(_ways_to_tie([sd, *(sd for name, _, sd in others if name in level)]))
@@ -353,7 +353,7 @@ def _ways_to_tie(deviations: Sequence[float | None]) -> Iterator[str]:
         yield f"with one seed, less than {TIE:g} is no win"
 
 
-def _is_tie(difference: float, first_sd: float | None, second_sd: float | None) -> bool:
+def is_tie(difference: float, first_sd: float | None, second_sd: float | None) -> bool:
     if first_sd is None or second_sd is None:
         return difference < TIE
     return difference <= first_sd + second_sd

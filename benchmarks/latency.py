@@ -128,7 +128,7 @@ def run(*, quick: bool, minutes: float | None = None) -> Result:
         tables += [heading, _table(found, costs)]
         if usual:
             reasons = list(_reasons(found, costs))
-        verdicts += _verdicts(found, backend)
+        verdicts += _verdicts(found, f"{backend}, {precision}")
     tables += _where_the_time_goes(networks)
     what = (
         f"Networks with random weights and the published sizes, one channel and two classes, on "

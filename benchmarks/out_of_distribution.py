@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -98,8 +99,9 @@ def _scans(
 ) -> Iterator[Scan]:
     """Yield the scans of a changed cell, simulated unless they are there."""
     phantom = _settings(settings, quick=quick)
+    made = hashlib.sha256(phantom.model_dump_json().encode()).hexdigest()[:8]
     for pulse in PULSES:
-        path = folder / "other" / folder_name(change) / f"cell1-t{pulse:02d}.zarr"
+        path = folder / "other" / f"{folder_name(change)}-{made}" / f"cell1-t{pulse:02d}.zarr"
         yield Scan.open(path) if path.is_dir() else make_phantom(phantom, path)
 
 

@@ -67,9 +67,9 @@ def _what(outcome: Outcome) -> str:
         f"{phantom.hand_labelled_slices} cross-sections of each scan, but of "
         f"{', '.join(section.train['split']['test'])}, which are held out whole and scored on "
         "as many cross-sections each. IoU is pooled over all their pixels. They are trained by the "
-        "Dice loss, `residual_unet` by cross-entropy and at its rate, as published (but on patches "
-        "of 192 pixels instead of 512: the cell has no more), `residual_unet-dice` like the others."
-        + slices_words(outcome)
+        "Dice loss, `residual_unet` by cross-entropy and at its rate, as published "
+        "(but on patches of 192 pixels like the others, not 512: slices have 300 × 256), "
+        "`residual_unet-dice` like the others." + slices_words(outcome)
     )
 
 

@@ -164,7 +164,7 @@ def _cost_table(c: Comparison) -> Table:
         "Mpx/s, batch 1",
         "Mpx/s, best batch (its size)",
         "peak memory (MiB)",
-        *(["of the GPU (MiB)"] if on_a_gpu else []),
+        *(["peak GPU memory (MiB)"] if on_a_gpu else []),
         "parameters (million)",
         "GFLOP per patch",
         "training",

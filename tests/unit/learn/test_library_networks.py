@@ -124,6 +124,8 @@ def test_segresnet_trains_its_heads_where_it_has_some():
     image = torch.randn(2, 1, 64, 64)
     logits = net(image)
     assert logits.shape == (2, 3, 3, 64, 64)
+    over_heads(lambda scores, _: scores.square().mean(), logits, torch.zeros(2, 64, 64)).backward()
+    assert all(level["head"].weight.grad.any() for level in net.net.up_layers)
     low = logits[:, 2]  # of a quarter of the size, scaled up
     assert torch.equal(low[..., ::4, ::4], low[..., 3::4, 3::4])
     assert net.eval()(image).shape == (2, 3, 64, 64)

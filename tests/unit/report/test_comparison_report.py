@@ -69,7 +69,7 @@ def test_memory_of_a_gpu_has_a_column_where_one_was_used():
     assert not any("GPU" in column for column in costs.columns)
     more = (*make().rows, row("unet", "peak_device_memory", 3 * 2**20, unit="bytes"))
     costs = tables(replace(make(), rows=more))[-1]
-    shown = {r.heading: r.cells[costs.columns.index("of the GPU (MiB)")] for r in costs.rows}
+    shown = {r.heading: r.cells[costs.columns.index("peak GPU memory (MiB)")] for r in costs.rows}
     assert shown == {"unet": "3", "otsu": "–", "t-net": "–"}
 
 

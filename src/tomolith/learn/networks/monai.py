@@ -86,14 +86,14 @@ class SegResNet(Wrapped):
             in_channels=in_channels,
             n_classes=n_classes,
             divisor=2**depth,
-            context_px=_residual_reach_px(blocks_down),
+            context_px=_residual_reach_px(blocks_down, step_up=2),
         )
 
 
 class SegResNetDS(Wrapped):
     """SegResNet with deep supervision: heads at its lower levels too, in training (MONAI).
 
-    Source: MONAI's ``SegResNetDS``, the network of its Auto3DSeg: the levels and blocks of
+    Source: MONAI's ``SegResNetDS`` by its defaults, but for the heads: the levels and blocks of
     :class:`SegResNet`, learnt steps up instead of interpolation, no dropout, batch normalisation.
     In training it returns (B, S, n_classes, H, W): the logits, and those of the S - 1 heads below,
     scaled up to full size; the trainer weighs them 1, 1/2, 1/4, …
@@ -107,8 +107,8 @@ class SegResNetDS(Wrapped):
     blocks_down
         Residual blocks of each level on the way down, from the top.
     heads
-        Heads below the top in training, fewer than there are levels less one; 0: no deep
-        supervision.
+        Heads below the top in training, fewer than there are levels less one (MONAI has none by
+        default; all that there can be are our choice); 0: no deep supervision.
 
     Raises
     ------
@@ -154,7 +154,7 @@ class SegResNetDS(Wrapped):
             in_channels=in_channels,
             n_classes=n_classes,
             divisor=2**depth,
-            context_px=_residual_reach_px(blocks_down),
+            context_px=_residual_reach_px(blocks_down, step_up=1),
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -166,11 +166,15 @@ class SegResNetDS(Wrapped):
         return torch.stack([functional.interpolate(head, size) for head in heads], dim=1)
 
 
-def _residual_reach_px(blocks_down: Sequence[int]) -> int:
-    """Reach of two convolutions a block, one more before each step down, a step up a level."""
+def _residual_reach_px(blocks_down: Sequence[int], *, step_up: int) -> int:
+    """Reach of two convolutions a block, and one more before each step down.
+
+    A step up reaches ``step_up`` pixels of the level it leads to: 2 by interpolation, 1 by a
+    transposed convolution.
+    """
     depth = len(blocks_down) - 1
     down = sum(2 * n * 2**k for k, n in enumerate(blocks_down)) + 2**depth - 1
-    up = sum(2 * 2**k + 2 ** (k + 1) for k in range(depth))
+    up = sum(2 * 2**k + step_up * 2**k for k in range(depth))
     return 1 + down + up
 
 
