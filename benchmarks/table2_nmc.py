@@ -71,7 +71,7 @@ def notes(outcome: Outcome) -> list[str]:
     ours = next(name for name in networks if not name.startswith("dynunet"))
     return [
         rank_words(outcome, ()),
-        f"{difference_words(outcome, ours, RIVALS)} It is the best of our networks on these slices. "
+        f"{difference_words(outcome, ours, RIVALS)} It is our best network on these very slices. "
         "The goal is to be better than a forest and than DynUNet, also with its Dice loss, by more "
         f"than {TIE:g} or than the spread over seeds, which three slices cannot tell from chance: "
         + _verdict(outcome, ours),
