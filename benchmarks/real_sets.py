@@ -55,10 +55,7 @@ def run(extent: Extent) -> Result:
     return Result(
         "Real images of other kinds",
         "Three sets of real images with labels that people made, none of a battery: how the "
-        "systems do where contrast is faint, a class is rare, or classes are many: the U-Net, "
-        "TransforCNN with the decoder `light`, their E-Net (level on `table1_binary`, and the "
-        "fastest of the best), DynUNet, and classical methods. Networks learn from pores by "
-        "cross-entropy, elsewhere by the Dice loss and with patches evenly over the classes.",
+        "systems do where contrast is faint, a class is rare, or classes are many.",
         parts,
         [*notes, "Few test images each: differences of a few hundredths may be chance."],
         arguments=extent.arguments,
