@@ -25,7 +25,7 @@ ONLY_NMC = ("1", "622")  # slices whose labels part NMC from the rest, and nothi
 ACTIVE = "nmc"
 RIVALS = ("random_forest", "dynunet", "dynunet-dice")
 # the page of three seeds, where time is short, is named after these
-REPEATED = ("unet-dice", "matphase", "random_forest", "dynunet")
+REPEATED = ("matphase", "dynunet", "random_forest")
 PROTOCOL = Protocol(
     "table2_nmc",
     short={"compare": {"train": {"batch": 8, "matphase": {"ugsm_batch": 8}}}},
