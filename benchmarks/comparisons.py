@@ -354,6 +354,7 @@ def _ways_to_tie(deviations: Sequence[float | None]) -> Iterator[str]:
 
 
 def is_tie(difference: float, first_sd: float | None, second_sd: float | None) -> bool:
+    """Tell whether a difference may be chance, by the spread over seeds or for want of seeds."""
     if first_sd is None or second_sd is None:
         return difference < TIE
     return difference <= first_sd + second_sd

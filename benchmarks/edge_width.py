@@ -64,6 +64,7 @@ SIMULATED: Mapping[str, PhantomSettings] = MappingProxyType(
 )
 TILE_PX = 32  # no more than one edge in each, so that no single object is all that is measured
 HALF_PX = 8  # how far a profile reaches on either side
+_POSITIONS = np.linspace(-HALF_PX, HALF_PX, 4 * HALF_PX + 1)
 ALONG_PX = 4  # and how far along the edge it is averaged on either side
 _TRIES = 5  # places in a tile, where grey changes most
 _WORST = 0.06  # rms of what the fit leaves, as a share of the step
@@ -141,9 +142,6 @@ def _profile(image: np.ndarray, place: np.ndarray, across: np.ndarray) -> np.nda
     aside = np.arange(-ALONG_PX, ALONG_PX + 1)[None, :, None] * along
     points = place + steps + aside
     return ndimage.map_coordinates(image, np.moveaxis(points, -1, 0), order=1).mean(axis=1)
-
-
-_POSITIONS = np.linspace(-HALF_PX, HALF_PX, 4 * HALF_PX + 1)
 
 
 def _edge(x: np.ndarray, low: float, step: float, middle: float, width: float) -> np.ndarray:

@@ -25,6 +25,7 @@ from tomolith.store.scan import Scan
 
 PULSES = (9, 18)
 SAME = "another cell, same settings"
+_PLAIN = PhantomSettings(preset="operando-256")
 _CONTRASTS = ("electrode", "dendrite", "deposit", "redeposit", "pit")
 # What differs from the cell that was learnt from; all are of another cell.
 CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -32,8 +33,8 @@ CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         SAME: {},
         "contrast × 0.7": {"contrast": 0.7},
         "contrast × 1.4": {"contrast": 1.4},
-        "noise and rings × 2": {"noise": 0.04, "rings": 0.016},
-        "blur 1.75 → 3.5 µm": {"blur_um": 3.5},
+        "noise and rings × 2": {"noise": 2 * _PLAIN.noise, "rings": 2 * _PLAIN.rings},
+        f"blur {_PLAIN.blur_um:g} → {2 * _PLAIN.blur_um:g} µm": {"blur_um": 2 * _PLAIN.blur_um},
         "voxels of 2 µm": {"voxel_size_um": 2.0, "shape_zyx": (64, 200, 256)},
         "thin, winding dendrites": {
             "dendrite_radius_um": 7.0,
@@ -77,7 +78,7 @@ def run(extent: Extent) -> Result:
 
 def _settings(change: Mapping[str, Any], *, quick: bool) -> PhantomSettings:
     values: dict[str, Any] = {
-        "preset": "operando-256",
+        "preset": _PLAIN.preset,
         "n_cells": 2,
         "scans": PULSES,
         "shape_zyx": (64, 300, 256),

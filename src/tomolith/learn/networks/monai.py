@@ -68,9 +68,7 @@ class SegResNet(Wrapped):
         dropout: float = 0.2,
     ) -> None:
         check_counts(in_channels, n_classes)
-        if channels < 1 or len(blocks_down) < 2 or min(blocks_down) < 1:
-            raise ValueError(f"channels is {channels} and blocks_down {list(blocks_down)}")
-        depth = len(blocks_down) - 1
+        depth = _depth(channels, blocks_down)
         net = monai_networks().SegResNet(
             spatial_dims=2,
             init_filters=channels,
@@ -135,9 +133,7 @@ class SegResNetDS(Wrapped):
         heads: int = 2,
     ) -> None:
         check_counts(in_channels, n_classes)
-        if channels < 1 or len(blocks_down) < 2 or min(blocks_down) < 1:
-            raise ValueError(f"channels is {channels} and blocks_down {list(blocks_down)}")
-        depth = len(blocks_down) - 1
+        depth = _depth(channels, blocks_down)
         if not 0 <= heads < depth:
             raise ValueError(f"heads is {heads}; 0 to {depth - 1} with {depth + 1} levels")
         net = monai_networks().SegResNetDS(
@@ -164,6 +160,13 @@ class SegResNetDS(Wrapped):
             return heads
         size = heads[0].shape[-2:]
         return torch.stack([functional.interpolate(head, size) for head in heads], dim=1)
+
+
+def _depth(channels: int, blocks_down: Sequence[int]) -> int:
+    """Return the steps down of a SegResNet whose sizes make sense."""
+    if channels < 1 or len(blocks_down) < 2 or min(blocks_down) < 1:
+        raise ValueError(f"channels is {channels} and blocks_down {list(blocks_down)}")
+    return len(blocks_down) - 1
 
 
 def _residual_reach_px(blocks_down: Sequence[int], *, step_up: int) -> int:
