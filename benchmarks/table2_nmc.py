@@ -24,10 +24,12 @@ from benchmarks.found import labellers
 ONLY_NMC = ("1", "622")  # slices whose labels part NMC from the rest, and nothing else
 ACTIVE = "nmc"
 RIVALS = ("random_forest", "dynunet", "dynunet-dice")
-# the page of three seeds, where time is short, is named after these
-REPEATED = ("matphase", "dynunet", "random_forest")
 PROTOCOL = Protocol(
     "table2_nmc",
+    repeated=(
+        *("matphase", "unet-dice", "transforcnn-dice", "e-net-dice", "e-net-matphase"),
+        *RIVALS,
+    ),
     short={"compare": {"train": {"batch": 8, "matphase": {"ugsm_batch": 8}}}},
     quick={"compare": {"systems": ["unet", "multi_otsu"]}},
 )
@@ -79,18 +81,6 @@ def notes(outcome: Outcome) -> list[str]:
         "Of networks trained in stages, 'patches seen' counts the last stage alone.",
         "The labels are not exact to the pixel, in slices 200 and 546 they part binder and pore "
         "only weakly (README of the data), and three test slices are few.",
-        *_other_page(outcome),
-    ]
-
-
-def _other_page(outcome: Outcome) -> list[str]:
-    """Point from the page of one seed to that of the rivals with three."""
-    if outcome.extent.systems or len(outcome.study.recipe.compare.seeds) > 1:
-        return []
-    page = Extent(systems=REPEATED).page_name("table2_nmc")
-    return [
-        f"[The rivals with three seeds]({page}.md): one seed is little to rank by, and that "
-        "page tells whether the goal is reached."
     ]
 
 
