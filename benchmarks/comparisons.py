@@ -362,11 +362,11 @@ def is_tie(difference: float, first_sd: float | None, second_sd: float | None) -
 
 def slices_words(outcome: Outcome) -> str:
     """Say what systems called ``-5slices`` are; nothing where there are none."""
-    if not any(system.name.endswith("-5slices") for system in outcome.comparison.systems):
+    if not any("slices" in system.name for system in outcome.comparison.systems):
         return ""
     return (
-        " Systems called `-5slices` are not of the papers: they see two more slices on either side "
-        "(`train.context_slices`)."
+        " Systems called `-5slices` or `-9slices` are not of the papers: they see as many slices, "
+        "the one to label in the middle (`train.context_slices`)."
     )
 
 

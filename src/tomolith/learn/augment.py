@@ -149,9 +149,17 @@ def vary_grey(image: Tensor, settings: AugmentSettings, rng: torch.Generator) ->
     if settings.noise_frac > 0:
         sigma = _uniform(n, 0.0, settings.noise_frac * GREY_RANGE, rng)
         sigma = torch.where(torch.rand(n, generator=rng) < 0.5, sigma, 0.0)
-        noise = torch.randn(image.shape, generator=rng).to(image)
-        image = image + noise * per_patch(sigma)
+        image = image + _noise(image, settings.noise_px, rng) * per_patch(sigma)
     return image
+
+
+def _noise(image: Tensor, most_px: float, rng: torch.Generator) -> Tensor:
+    """Return noise with a standard deviation of 1, of another grain for each patch."""
+    noise = torch.randn(image.shape, generator=rng).to(image)
+    if most_px == 0:
+        return noise
+    noise = _blur(noise, _uniform(len(image), 0.0, most_px, rng))
+    return noise / noise.std(dim=(1, 2, 3), keepdim=True)
 
 
 def _gamma(image: Tensor, gamma: Tensor) -> Tensor:

@@ -92,6 +92,9 @@ class AugmentSettings(Settings):
         Largest standard deviation of a Gaussian blur, for half of the patches.
     noise_frac
         Largest standard deviation of added noise (share of the grey range), for half of them.
+    noise_px
+        Largest standard deviation of the Gaussian blur that gives this noise its grain, within
+        each slice; 0: every pixel has its own. Noise of reconstructed scans has a grain.
     rows_removed
         Up to so many rows of pixels are removed from the top of a patch, which is then stretched
         back to its height; 10 in the MatPhase paper (of 224).
@@ -115,6 +118,7 @@ class AugmentSettings(Settings):
     gamma: tuple[float, float] = (1.0, 1.0)
     blur_px: float = Field(0.0, ge=0, le=10)
     noise_frac: float = Field(0.0, ge=0, le=1)
+    noise_px: float = Field(0.0, ge=0, le=10)
     rows_removed: int = Field(0, ge=0)
 
     @model_validator(mode="before")

@@ -177,3 +177,35 @@ def test_removed_rows_are_missing_at_the_top_and_the_rest_is_stretched():
         assert int((truth == 1).sum()) == pytest.approx(max(0, 6 - r) * 64 / (64 - r), abs=1)
     assert seen <= removed
     assert len(seen) > 7
+
+
+def _neighbours_alike(noise):
+    """Correlation of each pixel with the next one."""
+    return float(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1])
+
+
+def test_noise_has_the_strength_and_the_grain_that_are_asked_for():
+    settings = NONE.model_copy(update={"noise_frac": 0.2, "noise_px": 1.0})
+    image = torch.zeros(64, 2, 64, 64)
+    out, _ = augment(image, torch.zeros(64, 64, 64).long(), settings, patch_px=64, rng=_rng())
+    noisy = [patch.numpy() for patch in out if patch.std() > 0]
+    assert 20 < len(noisy) < 44  # half of them
+    assert max(patch.std() for patch in noisy) == pytest.approx(0.4, rel=0.1)
+    alike = [_neighbours_alike(patch[0]) for patch in noisy]
+    # noise blurred by s has the correlation exp(-1 / 4 s²) between neighbours
+    assert max(alike) == pytest.approx(np.exp(-0.25), abs=0.06)
+    assert min(alike) < 0.2
+
+
+def test_noise_without_grain_has_independent_pixels():
+    settings = NONE.model_copy(update={"noise_frac": 0.2})
+    out, _ = augment(
+        torch.zeros(8, 1, 64, 64),
+        torch.zeros(8, 64, 64).long(),
+        settings,
+        patch_px=64,
+        rng=_rng(),
+    )
+    noisy = [patch[0].numpy() for patch in out if patch.std() > 0]
+    assert noisy
+    assert all(abs(_neighbours_alike(patch)) < 0.08 for patch in noisy)
