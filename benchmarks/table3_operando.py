@@ -18,7 +18,7 @@ from benchmarks.extent import Extent
 WANTED = {"dendrite": 0.75, "pit": 0.90, "deposited": 0.85, "electrode": 0.975}
 NETWORKS = (
     *("unet", "residual_unet", "residual_unet-dice", "ynet", "transforcnn", "e-net"),
-    *("unet-5slices", "unet-5slices-varied"),
+    *("unet-5slices", "unet-9slices", "unet-5slices-varied"),
     *("transforcnn-5slices", "e-net-5slices"),
 )
 PROTOCOL = Protocol(
@@ -30,6 +30,7 @@ PROTOCOL = Protocol(
         "transforcnn",
         "e-net",
         "unet-5slices",
+        "unet-9slices",
         "unet-5slices-varied",
         "transforcnn-5slices",
         "e-net-5slices",
@@ -37,7 +38,7 @@ PROTOCOL = Protocol(
         "random_forest",
     ),
     # the best of the others than those of table 1
-    repeated=("unet", "unet-5slices", "unet-5slices-varied"),
+    repeated=("unet-5slices", "unet-9slices"),
     short={
         "phantom": {"scans": [0, 3, 6, 9, 12, 15, 18, 21, 24], "hand_labelled_slices": 24},
         "compare": {"train": {"batch": 4, "split": {"test": ["cell0-t09", "cell0-t18"]}}},
