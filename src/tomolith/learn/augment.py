@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tomolith.learn.augment_settings import AugmentSettings
 from tomolith.learn.losses.base import IGNORE
-from tomolith.learn.settings import AugmentSettings
 
 GREY_RANGE = 2.0  # of normalised images: the scan's percentiles lie at -1 and 1
 

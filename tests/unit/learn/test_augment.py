@@ -8,7 +8,7 @@ from scipy import ndimage
 from tomolith.config import parse_settings
 from tomolith.errors import RecipeError
 from tomolith.learn.augment import augment, read_px
-from tomolith.learn.settings import AugmentSettings
+from tomolith.learn.augment_settings import AugmentSettings
 
 NONE = AugmentSettings.model_validate("none")
 

@@ -14,6 +14,7 @@ from tomolith.core import PRESETS, Grid, IntensityStats, LabelMap, Normalisation
 from tomolith.core.plane import AXES
 from tomolith.errors import InputError, MismatchError, ReadError, RecipeError
 from tomolith.learn.augment import move
+from tomolith.learn.augment_settings import AugmentSettings
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.comparison.cost import count_flops
 from tomolith.learn.comparison.labellers import NetworkLabeller
@@ -23,7 +24,7 @@ from tomolith.learn.ensemble_settings import EnsembleSettings
 from tomolith.learn.examples import Example, SliceCache, neighbours
 from tomolith.learn.predict import plan_prediction, predict
 from tomolith.learn.sampling import Patch, read_batches
-from tomolith.learn.settings import AugmentSettings, TrainSettings
+from tomolith.learn.settings import TrainSettings
 from tomolith.learn.train import _task, plan_training, train
 from tomolith.learn.train_check import check_runs, check_training
 from tomolith.learn.validation import stack_logits

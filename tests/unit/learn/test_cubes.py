@@ -15,6 +15,7 @@ from tomolith.core import PRESETS, Grid, IntensityStats, LabelMap, Provenance, V
 from tomolith.errors import InputError, MemoryBudgetError, RecipeError
 from tomolith.learn import trainer
 from tomolith.learn.augment import augment, read_px
+from tomolith.learn.augment_settings import AugmentSettings
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.comparison.cost import count_flops
 from tomolith.learn.comparison.labellers import NetworkLabeller
@@ -26,7 +27,7 @@ from tomolith.learn.examples import Example, index_labels
 from tomolith.learn.losses.base import IGNORE
 from tomolith.learn.predict import BlockPredictor, plan_prediction, predict
 from tomolith.learn.sampling import Patch
-from tomolith.learn.settings import AugmentSettings, TrainSettings
+from tomolith.learn.settings import TrainSettings
 from tomolith.learn.train import plan_training, train
 from tomolith.store.layout import Layout
 from tomolith.store.scan import Scan
