@@ -266,7 +266,8 @@ def extent_words(outcome: Outcome) -> str:
     threads = "all cores" if extent.threads is None else f"{extent.threads} CPU thread(s)"
     words = (
         f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each network on "
-        f"{threads}, {protocol.seed_words(extent)}, instead of the protocol's epochs and seeds. "
+        f"{threads}, {protocol.seed_words(extent)}, instead of the protocol's epochs, early "
+        f"stopping and seeds{_other_changes(protocol)}. "
     )
     if any(system.name == "random_forest" for system in outcome.comparison.systems):
         words += f"A random forest learns from {FOREST_PX:,} pixels. "
@@ -276,6 +277,31 @@ def extent_words(outcome: Outcome) -> str:
         "speed allows."
     )
     return words + not_run
+
+
+def _other_changes(protocol: Protocol) -> str:
+    """Say what else a shortened run of a protocol changes."""
+    full = protocol.load(Extent())
+    found = [
+        f"`{'.'.join(keys)}` {value}" + (f" (protocol: {before})" if before is not None else "")
+        for keys, value in _leaves(protocol.short)
+        for before in [_at(full, keys)]
+    ]
+    return "".join(f", {words}" for words in found)
+
+
+def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from (((key, *keys), leaf) for keys, leaf in _leaves(value))
+        else:
+            yield (key,), value
+
+
+def _at(values: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
 
 
 def score_tables(outcome: Outcome) -> list[str]:

@@ -133,12 +133,20 @@ def noticed(system: str, pairs: Mapping[str, tuple[Found, Found]], where: str) -
         for key in ("mean_entropy", "calibration_error")
     }
     sure = [name for name in worse if name not in rises["mean_entropy"]]
+    worst = max(judged, key=lambda name: pairs[name][1].error_frac)
+    home, away = pairs[worst]
     return (
         f"{system}: more pixels are wrong {where} in {len(worse)} of {len(judged)} cases; its mean "
         f"entropy rises in {len(rises['mean_entropy'])} of these"
         f"{' (not: ' + ', '.join(sure) + ')' if sure else ''}, its calibration error in "
-        f"{len(rises['calibration_error'])}."
+        f"{len(rises['calibration_error'])}. At its worst ({worst}) "
+        f"{_times(away.error_frac, home.error_frac)} as many pixels are wrong, and its mean "
+        f"entropy is {_times(away.mean_entropy, home.mean_entropy)} as large."
     )
+
+
+def _times(value: float, reference: float) -> str:
+    return f"{value / reference:.1f} times" if reference > 0 else "beyond measure"
 
 
 def _rise(pair: tuple[Found, Found], key: str) -> float:

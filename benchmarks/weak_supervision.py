@@ -94,6 +94,7 @@ def run(extent: Extent) -> Result:
         [_mean_table(found), _class_table(found)],
         [*_gains(found), *_missed(found), *_caveats(short=n_seeds == 1)],
         arguments=extent.arguments,
+        circumstances=[("seeds", ", ".join(str(seed) for seed in range(n_seeds)))],
     )
 
 

@@ -55,6 +55,24 @@ def test_the_seed_decides_the_weights(name):
     assert any(not torch.equal(a[k], c[k]) for k in a)
 
 
+def _after_a_step(name):
+    """Weights after one step of training from the same seed, dropout and all."""
+    net = _build(name, seed=3).train()
+    torch.manual_seed(4)
+    image = torch.randn(shaped(net, 2, 1, 64, 64))
+    net(image).square().mean().backward()
+    torch.optim.SGD(net.parameters(), lr=0.1).step()
+    return net.state_dict()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_seed_decides_a_step_of_training(name):
+    first, second = _after_a_step(name), _after_a_step(name)
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    before = _build(name, seed=3).state_dict()
+    assert any(not torch.equal(first[k], before[k]) for k in first)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_one_patch_does_not_depend_on_the_others_of_its_batch(name):
     net = _build(name)

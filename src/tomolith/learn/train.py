@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tomolith.config import settings_hash
+from tomolith.config import Component, settings_hash
 from tomolith.core import ClassSchema, Grid, Provenance
 from tomolith.errors import InputError, MismatchError, RecipeError
 from tomolith.label.filters import clean_labels
@@ -134,7 +134,8 @@ def own_trainer(settings: TrainSettings) -> str | None:
     ------
     RecipeError
         The network is unknown, or has one and cannot learn from what is unlabelled or see
-        neighbouring slices, or sees cubes where a plane is chosen.
+        neighbouring slices, or sees cubes where a plane is chosen; or is an ensemble of which a
+        member has one.
 
     Examples
     --------
@@ -143,6 +144,7 @@ def own_trainer(settings: TrainSettings) -> str | None:
     """
     network = NETWORKS.load(settings.network.name)
     own: str | None = getattr(network, "trainer", CUBE_TRAINER if has_depth(network) else None)
+    _refuse_members_trained_apart(settings.network)
     if own is not None and settings.unlabelled.method != "none":
         raise RecipeError(
             f"the network '{settings.network.name}' has a training of its own, which learns from "
@@ -166,6 +168,19 @@ def own_trainer(settings: TrainSettings) -> str | None:
             mend="leave it out, or take another network, such as 'unet'",
         )
     return own
+
+
+def _refuse_members_trained_apart(network: Component) -> None:
+    """Refuse to train at once what has to be trained member by member."""
+    for member in network.options.get("members", ()):
+        name = Component.model_validate(member).name
+        if getattr(NETWORKS.load(name), "trainer", None) is not None:
+            raise RecipeError(
+                f"the member '{name}' of the network '{network.name}' has a training of its own",
+                expected="members that are trained alike",
+                where="train.network",
+                mend=f"train '{name}' alone, and average the trained models with 'ensemble'",
+            )
 
 
 @dataclass(frozen=True, slots=True)

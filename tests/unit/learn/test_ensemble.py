@@ -15,6 +15,7 @@ from tomolith.label.splits import SliceRange, Split
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.ensemble import ensemble, join_models
 from tomolith.learn.ensemble_settings import EnsembleSettings
+from tomolith.learn.networks import NETWORKS
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.train import train
 from tomolith.learn.weight_search import search_weights, simplex_grid
@@ -37,6 +38,16 @@ def test_probabilities_are_the_weighted_mean_of_the_members():
     shares = [logits(m, image()).softmax(dim=1) for m in members]
     found = logits(joined, image()).exp()
     torch.testing.assert_close(found, 0.2 * shares[0] + 0.8 * shares[1])
+
+
+def test_a_member_with_deep_supervision_counts_by_its_top_level_in_training():
+    deep = {"name": "dynunet", "channels": [4, 8, 8], "heads": 1}
+    plain = {"name": "unet", "channels": 2, "depth": 2}
+    options = {"members": [deep, plain], "weights": [1, 1]}
+    net = NETWORKS.build(Component(name="ensemble", options=options), 1, 3).train()
+    shares = net(torch.randn(2, 1, 32, 32)).exp()
+    assert shares.shape == (2, 3, 32, 32)
+    torch.testing.assert_close(shares.sum(1), torch.ones(2, 32, 32))
 
 
 def test_equal_members_are_the_member():

@@ -36,6 +36,11 @@ PLANE = {"name": "transforcnn", "decoder": "plane"}
         ),
         ({"network": "unett"}, "unett", "train.network"),
         ({"network": PLANE}, "decoder is 'plane'", "train.network"),
+        (
+            {"network": {"name": "ensemble", "members": ["unet", "matphase"], "weights": [1, 1]}},
+            "the member 'matphase' .* training of its own",
+            "train.network",
+        ),
         ({"patch_px": 60}, "patch_px is 60", "train.patch_px"),
         (
             {"network": "resnet18_centre", "unlabelled": {"method": "mean_teacher"}},
@@ -102,3 +107,11 @@ def test_an_ensemble_needs_networks_that_see_slices():
             check_runs(
                 _runs("unet", {"name": "other", "method": method}, mean, split={"gap": 64}), SCHEMA
             )
+
+
+def test_an_even_median_filter_is_refused_before_the_first_system_is_trained():
+    otsu = {"name": "otsu", "method": {"name": "otsu", "median_px": 2}}
+    settings = CompareSettings.model_validate({"systems": ["unet", otsu]})
+    with pytest.raises(RecipeError, match="'median_px' is 2") as caught:
+        check_runs(settings.runs(TrainSettings()), SCHEMA)
+    assert "odd number" in str(caught.value.expected)

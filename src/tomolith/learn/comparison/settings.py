@@ -313,7 +313,7 @@ class OtsuOptions(Settings):
     Parameters
     ----------
     median_px
-        Side of the median filter that goes before; 1 for none.
+        Side of the median filter that goes before, an odd number; 1 for none.
 
     Examples
     --------
@@ -322,6 +322,13 @@ class OtsuOptions(Settings):
     """
 
     median_px: int = Field(3, ge=1)
+
+    @field_validator("median_px")
+    @classmethod
+    def _has_a_middle(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("an odd number, so that the filter has a middle")
+        return value
 
 
 def ensemble_options(method: Component, *, where: str = "compare.systems") -> EnsembleSettings:

@@ -37,7 +37,7 @@ from tomolith.store.atomic import write_text
 
 WARM_UPS = 2
 LEAST_CALLS = 3
-_GAIN = 1.03  # a larger batch that gives less than this is not worth its memory
+_GAIN = 1.03  # larger batches are tried for as long as they give this much
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def measure(
         except torch.cuda.OutOfMemoryError:
             break
         if found / batch * _GAIN > best_s and batch > 4 * best_batch:
-            break  # two doublings have brought nothing
+            break  # three doublings have brought little
         if found / batch < best_s:
             best_batch, best_s = batch, found / batch
         batch *= 2

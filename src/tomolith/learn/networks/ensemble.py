@@ -105,7 +105,7 @@ class Ensemble(nn.Module):
         check_input(image, in_channels=self.in_channels, divisor=self.divisor)
         # in fp32: half precision would round small probabilities away
         parts = [
-            weight * member(image).float().softmax(dim=1)
+            weight * _top(member(image)).float().softmax(dim=1)
             for member, weight in zip(self.members, self.weights, strict=True)
         ]
         mean = functools.reduce(torch.add, parts)
@@ -115,7 +115,13 @@ class Ensemble(nn.Module):
         """Return the log-probabilities (B, n_classes, H, W) of each member, normalised."""
         check_input(image, in_channels=self.in_channels, divisor=self.divisor)
         # in fp32: half precision would round small probabilities away
-        return [nn.functional.log_softmax(member(image).float(), dim=1) for member in self.members]
+        found = (_top(member(image)).float() for member in self.members)
+        return [nn.functional.log_softmax(logits, dim=1) for logits in found]
+
+
+def _top(logits: Tensor) -> Tensor:
+    """Return the logits of the top level, of a member that in training gives those of all."""
+    return logits[:, 0] if logits.ndim == 5 else logits
 
 
 class MembersApart(nn.Module):
