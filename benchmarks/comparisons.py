@@ -116,13 +116,13 @@ class Protocol:
         Examples
         --------
         >>> Protocol("table1_binary", repeated=("unet",)).seed_words(Extent(minutes=1, seeds=3))
-        '3 seeds for unet and one for all others'
+        '3 seeds for unet, and one for all others'
         >>> Protocol("table1_binary").seed_words(Extent(minutes=1))
         'one seed'
         """
         if not self._repeats_some(extent) or extent.seeds == 1:
             return extent.seed_words
-        return f"{extent.seed_words} for {' and '.join(self.repeated)} and one for all others"
+        return f"{extent.seed_words} for {', '.join(self.repeated)}, and one for all others"
 
     def _repeats_some(self, extent: Extent) -> bool:
         given = extent.is_short and extent.seeds is not None and not extent.systems
