@@ -267,7 +267,7 @@ def extent_words(outcome: Outcome) -> str:
     words = (
         f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each network on "
         f"{threads}, {protocol.seed_words(extent)}, instead of the protocol's epochs, early "
-        f"stopping and seeds{_other_changes(protocol)}. "
+        f"stopping and seeds. {_other_changes(protocol)}"
     )
     if any(system.name == "random_forest" for system in outcome.comparison.systems):
         words += f"A random forest learns from {FOREST_PX:,} pixels. "
@@ -287,7 +287,7 @@ def _other_changes(protocol: Protocol) -> str:
         for keys, value in _leaves(protocol.short)
         for before in [_at(full, keys)]
     ]
-    return "".join(f", {words}" for words in found)
+    return f"Also changed: {', '.join(found)}. " if found else ""
 
 
 def _leaves(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:

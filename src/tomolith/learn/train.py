@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tomolith.config import Component, settings_hash
+from tomolith.config import settings_hash
 from tomolith.core import ClassSchema, Grid, Provenance
 from tomolith.errors import InputError, MismatchError, RecipeError
 from tomolith.label.filters import clean_labels
@@ -32,6 +32,7 @@ from tomolith.learn.gap import check_gap
 from tomolith.learn.losses import LOSSES
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.optimise import channels_last, has_depth
+from tomolith.learn.own_trainer import own_trainer
 from tomolith.learn.planes import check_context, check_planes
 from tomolith.learn.sampling import PatchSampler
 from tomolith.learn.settings import TrainSettings
@@ -42,7 +43,6 @@ from tomolith.store.atomic import disk_errors, write_text
 
 __all__ = ["Example", "TrainResult", "TrainingPlan", "plan_training", "run_training", "train"]
 
-CUBE_TRAINER = "tomolith.learn.cubes:train"  # of 3-D networks
 
 # what changes only how long or where a training runs, not what it learns from
 _NOT_IN_KEY = {"threads", "device", "cache"}
@@ -125,62 +125,6 @@ def train(
     plan = plan_training(examples, settings, schema)
     trainer = Trainer if settings.unlabelled.method == "none" else WeakTrainer
     return run_training(plan, settings, folder, started_s=started_s, trainer=trainer)
-
-
-def own_trainer(settings: TrainSettings) -> str | None:
-    """Return the import string of the training that the network has of its own, if it has one.
-
-    Raises
-    ------
-    RecipeError
-        The network is unknown, or has one and cannot learn from what is unlabelled or see
-        neighbouring slices, or sees cubes where a plane is chosen; or is an ensemble of which a
-        member has one.
-
-    Examples
-    --------
-    >>> own_trainer(TrainSettings(network="resnet18_centre"))
-    'tomolith.learn.pixels:train'
-    """
-    network = NETWORKS.load(settings.network.name)
-    own: str | None = getattr(network, "trainer", CUBE_TRAINER if has_depth(network) else None)
-    _refuse_members_trained_apart(settings.network)
-    if own is not None and settings.unlabelled.method != "none":
-        raise RecipeError(
-            f"the network '{settings.network.name}' has a training of its own, which learns from "
-            "labels alone",
-            where="train.unlabelled",
-            mend="leave it out, or take another network",
-        )
-    if has_depth(network) and settings.plane != "xy":
-        raise RecipeError(
-            f"the network '{settings.network.name}' sees cubes, which lie in all planes at once, "
-            f"and is to learn from the plane {settings.plane}",
-            where="train.plane",
-            mend="leave it out, or take a network that sees slices",
-        )
-    if own is not None and settings.context_slices:
-        raise RecipeError(
-            f"the network '{settings.network.name}' sees "
-            f"{'cubes' if has_depth(network) else 'one slice'}, and is to see slices between "
-            "their neighbours",
-            where="train.context_slices",
-            mend="leave it out, or take another network, such as 'unet'",
-        )
-    return own
-
-
-def _refuse_members_trained_apart(network: Component) -> None:
-    """Refuse to train at once what has to be trained member by member."""
-    for member in network.options.get("members", ()):
-        name = Component.model_validate(member).name
-        if getattr(NETWORKS.load(name), "trainer", None) is not None:
-            raise RecipeError(
-                f"the member '{name}' of the network '{network.name}' has a training of its own",
-                expected="members that are trained alike",
-                where="train.network",
-                mend=f"train '{name}' alone, and average the trained models with 'ensemble'",
-            )
 
 
 @dataclass(frozen=True, slots=True)

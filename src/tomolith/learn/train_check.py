@@ -16,8 +16,9 @@ from tomolith.learn.gap import check_gap
 from tomolith.learn.losses import LOSSES
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.optimise import has_depth
+from tomolith.learn.own_trainer import own_trainer
 from tomolith.learn.settings import TrainSettings
-from tomolith.learn.train import check_patch, own_trainer
+from tomolith.learn.train import check_patch
 
 
 def check_training(settings: TrainSettings, schema: ClassSchema, *, system: str = "") -> None:
