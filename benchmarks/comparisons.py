@@ -222,6 +222,12 @@ class Outcome:
         found = {s.name: folder / s.runs[0][0] for s in self.comparison.systems}
         return {name: path for name, path in found.items() if (path / "model.yaml").exists()}
 
+    @property
+    def split(self) -> Split:
+        """Which slices trained, validated and tested; the same for all networks."""
+        path = next(iter(self.runs.values())) / "split.json"
+        return Split.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
 
 def run_protocol(protocol: Protocol, extent: Extent, folder: Path) -> Outcome:
     """Run a comparison in ``folder``, or what of it is not done yet."""
@@ -410,8 +416,7 @@ def ruler_words(outcome: Outcome) -> str:
     """Say how little it takes to miss a goal: the truth moved by one pixel along y, scored."""
     schema, study = outcome.study.schema, outcome.study
     counts = np.zeros((len(schema), len(schema)), np.int64)
-    text = (next(iter(outcome.runs.values())) / "split.json").read_text(encoding="utf-8")
-    for part in Split.from_dict(json.loads(text)).test:
+    for part in outcome.split.test:
         labels = study.scan(part.scan_id).labels(outcome.comparison.truth)
         _, height, width = labels.volume.grid.shape_zyx
         truth = labels.read(Box((part.z_start, 0, 0), (part.z_stop, height, width)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -11,7 +10,6 @@ import numpy as np
 from benchmarks.comparisons import Outcome
 from tomolith.app.steps.compare import label_names
 from tomolith.core import Box, ClassSchema
-from tomolith.label.splits import Split
 from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.comparison.labellers import Labeller, NetworkLabeller, fit_classical
 from tomolith.learn.comparison.material import Material
@@ -25,13 +23,11 @@ def labellers(outcome: Outcome) -> Iterator[tuple[str, Labeller]]:
     study, section = outcome.study, outcome.study.recipe.compare
     scans = tuple(study.scan(scan_id) for scan_id in study.scan_ids())
     material = Material(scans, study.schema, *label_names(study))
-    text = (next(iter(outcome.runs.values())) / "split.json").read_text(encoding="utf-8")
-    split = Split.from_dict(json.loads(text))
     for run in section.runs(TrainSettings()):
         if run.seed not in (None, section.seeds[0]):
             continue
         if run.is_classical:
-            yield run.system, fit_classical(run, material, split)
+            yield run.system, fit_classical(run, material, outcome.split)
         elif run.system in outcome.runs:
             bundle = ModelBundle.load(outcome.runs[run.system])
             yield run.system, NetworkLabeller(bundle, section.predict)
@@ -89,16 +85,26 @@ class Found:
         return self.reliability.record("", "").error if self.n_judged else None
 
 
+def channel_table(schema: ClassSchema) -> np.ndarray:
+    """Return the channel of each label value; as many as there are classes where unlabelled."""
+    channel_of = np.full(256, len(schema), np.uint8)
+    channel_of[list(schema.values)] = range(len(schema))
+    return channel_of
+
+
+def true_channels(scan: Scan, z: int, schema: ClassSchema) -> np.ndarray:
+    """Return the true channels (y, x) of a slice."""
+    _, height, width = scan.grid.shape_zyx
+    box = Box((z, 0, 0), (z + 1, height, width))
+    return channel_table(schema)[scan.labels("truth").read(box)[0]]
+
+
 def find(labeller: Labeller, slices: Iterable[tuple[Scan, int]], schema: ClassSchema) -> Found:
     """Label slices, and compare with the truth wherever there is one."""
-    n = len(schema)
-    channel_of = np.full(256, n, np.uint8)
-    channel_of[list(schema.values)] = range(n)
+    n, channel_of = len(schema), channel_table(schema)
     found = Found(np.zeros((n, n), np.int64))
     for scan, z in slices:
-        _, height, width = scan.grid.shape_zyx
-        box = Box((z, 0, 0), (z + 1, height, width))
-        truth = channel_of[scan.labels("truth").read(box)[0]]
+        truth = true_channels(scan, z, schema)
         values, shares = labeller.judge_slice(scan, z)
         labels, known = channel_of[values], truth < n
         pairs = truth[known].astype(np.int64) * n + labels[known]

@@ -55,11 +55,11 @@ def run(extent: Extent) -> Result:
     return Result(
         "Real images of other kinds",
         "Three sets of real images with labels that people made, none of a battery: how the "
-        "systems do where contrast is faint, a class is rare, or classes are many. U-Net is the "
-        "best single network of `table1_binary` and `table3_operando`, TransforCNN the paper's "
-        "own, DynUNet the best of the newer rivals on real slices (`table2_nmc`); they were chosen "
-        "before those tables were measured anew, and all learn by cross-entropy, which finds rare "
-        "classes late (`ablations`).",
+        "systems do where contrast is faint, a class is rare, or classes are many. Systems: E-Net "
+        "with the decoder `light`, first of `table1_binary`, and its members; MANet and "
+        "Adapted-LCGAR, the first single networks of `table2_nmc`; `e-net-even`, which weighs "
+        "these four alike; and the classical rivals. All learn by the Dice loss but Adapted-LCGAR, "
+        "which sees pixels, not patches.",
         parts,
         [*notes, "Few test images each: differences of a few hundredths may be chance."],
         arguments=extent.arguments,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from benchmarks.common import Result
 from benchmarks.comparison_page import Page, compare_by
 from benchmarks.comparisons import (
@@ -17,7 +19,8 @@ from benchmarks.extent import Extent
 from tomolith.learn.bundle import ModelBundle
 
 WANTED_IOU, WANTED_DICE = 0.951, 0.965
-NETWORKS = ("unet", "ynet", "transforcnn", "transforcnn-light", "e-net", "e-net-light")
+SEARCHED = ("e-net", "e-net-light")
+NETWORKS = ("unet", "ynet", "transforcnn", "transforcnn-light", *SEARCHED)
 PUBLISHED = ("unet", "ynet", "transforcnn", "e-net-paper")
 SINGLE = tuple(name for name in NETWORKS if not name.startswith("e-net"))
 PROTOCOL = Protocol(
@@ -42,8 +45,8 @@ def _what(_: Outcome) -> str:
         "128 × 128 pixels of ten simulated cells (preset `binary-128`), eight cells to train, "
         "one to validate, one to test, binary cross-entropy, the paper's augmentation. Otsu's "
         "threshold and a random forest learn from the same patches. `e-net` searches its "
-        "weights on the validation patches, `e-net-paper` has 0.2 and 0.8; `-light` has the "
-        "decoder `light` (see `latency`)."
+        "weights on the validation patches, `e-net-paper` has 0.2 and 0.8; TransforCNN has the "
+        "decoder `light` where a name says so (see `latency`)."
     )
 
 
@@ -52,14 +55,8 @@ def notes(outcome: Outcome) -> list[str]:
     best = outcome.best
     return [
         rank_words(outcome, NETWORKS),
-        "Of the systems as published, E-Net with the paper's weights: "
-        + winner_words(
-            outcome.scored([s.name for s in outcome.comparison.ranked if s.name in PUBLISHED])
-        ),
-        "Of single networks: "
-        + winner_words(
-            outcome.scored([s.name for s in outcome.comparison.ranked if s.name in SINGLE])
-        ),
+        *_winner(outcome, PUBLISHED, "Of the systems as published, E-Net with the paper's weights"),
+        *_winner(outcome, SINGLE, "Of single networks"),
         goal_words(f"Best mIoU ({best})", outcome.score(best), WANTED_IOU),
         goal_words(f"Its mDSC ({best})", outcome.score(best, "dice"), WANTED_DICE),
         difference_words(outcome, "transforcnn-light", ("transforcnn",)),
@@ -70,14 +67,27 @@ def notes(outcome: Outcome) -> list[str]:
         "held against the paper's.",
         "The best weights are chosen on evenly spread validation patches, at least 16 and at most "
         "an eighth of the patches between two looks (`train.validation_pixels`); E-Net's "
-        f"weights are searched on all of them: {_weights(outcome)} of the first seed.",
+        f"weights are searched on all of them. {_weights(outcome)}",
     ]
 
 
+def _winner(outcome: Outcome, names: Sequence[str], which: str) -> Iterator[str]:
+    """Say which of some systems wins, where there are several."""
+    ranked = outcome.scored([s.name for s in outcome.comparison.ranked if s.name in names])
+    if len(ranked) > 1:
+        yield f"{which}: {winner_words(ranked)}"
+
+
 def _weights(outcome: Outcome) -> str:
-    options = ModelBundle.load(outcome.runs["e-net"]).network.options
-    pairs = zip(options["members"], options["weights"], strict=True)
-    return ", ".join(f"{weight:.2f} for {member['name']}" for member, weight in pairs)
+    """Say which weights were found, with the first seed."""
+    found = []
+    for name in SEARCHED:
+        if name in outcome.runs:
+            options = ModelBundle.load(outcome.runs[name]).network.options
+            pairs = zip(options["members"], options["weights"], strict=True)
+            weights = ", ".join(f"{weight:.2f} for {member['name']}" for member, weight in pairs)
+            found.append(f"{name}, first seed: {weights}.")
+    return " ".join(found)
 
 
 def _alt(name: str) -> str:

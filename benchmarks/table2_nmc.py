@@ -18,6 +18,7 @@ from benchmarks.comparisons import (
     is_tie,
     rank_words,
 )
+from benchmarks.even_ensembles import even_ensembles
 from benchmarks.extent import Extent
 from benchmarks.found import labellers
 
@@ -27,7 +28,8 @@ RIVALS = ("random_forest", "dynunet", "dynunet-dice")
 PROTOCOL = Protocol(
     "table2_nmc",
     repeated=(
-        *("matphase", "unet-dice", "transforcnn-dice", "e-net-dice", "e-net-matphase"),
+        *("matphase", "unet-dice", "transforcnn-dice", "manet", "mcd_unet", "adapted_lcgar"),
+        *("e-net-dice", "e-net-matphase", "e-net-even"),
         *RIVALS,
     ),
     short={"compare": {"train": {"batch": 8, "matphase": {"ugsm_batch": 8}}}},
@@ -78,6 +80,7 @@ def notes(outcome: Outcome) -> list[str]:
         "The goal is to be better than a forest and than DynUNet, also with its Dice loss, by more "
         f"than {TIE:g} or than the spread over seeds, which three slices cannot tell from chance: "
         + _verdict(outcome, ours),
+        *_threes(outcome),
         "Of networks trained in stages, 'patches seen' counts the last stage alone.",
         "The labels are not exact to the pixel, in slices 200 and 546 they part binder and pore "
         "only weakly (README of the data), and three test slices are few.",
@@ -91,6 +94,18 @@ def _verdict(outcome: Outcome, ours: str) -> str:
     missing = [name for name in RIVALS if name not in rivals]
     words = f"**not reached** against {', '.join(lost)}" if lost else "reached"
     return words + (f"; not measured against {', '.join(missing)}." if missing else ".")
+
+
+def _threes(outcome: Outcome) -> Iterator[str]:
+    """Say that `e-net-even` was put in late, and how ensembles do whose members nobody chose."""
+    forest, tried = outcome.score("random_forest"), even_ensembles(outcome)
+    if "e-net-even" in outcome.runs:
+        yield (
+            "`e-net-even` was put in when the scores of all others on these test slices were "
+            "known; its members are six networks, one of each kind."
+        )
+    if forest is not None and tried is not None:
+        yield tried.words("the forest", forest)
 
 
 def _two_class(outcome: Outcome) -> Iterator[tuple[str, str, str, str]]:
