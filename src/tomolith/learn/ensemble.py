@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,9 +59,10 @@ class EnsembleResult:
 def join_models(members: Sequence[ModelBundle], weights: Sequence[float]) -> ModelBundle:
     """Return one bundle that gives the weighted mean of the members' probabilities.
 
-    Members of weight 0 are left out; the temperatures of the members are not used. Where members
-    learnt from different planes, ``predict`` shows each its own, and averages the logits between
-    planes with the weights (batteryNET's fusion), the probabilities between members of one plane.
+    Members of weight 0 are left out.  The temperature is the weighted mean of the members', as long
+    as none is fitted (:func:`ensemble`).  Where members learnt from different planes, ``predict``
+    shows each its own, and averages the logits between planes with the weights (batteryNET's
+    fusion), the probabilities between members of one plane.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def join_models(members: Sequence[ModelBundle], weights: Sequence[float]) -> Mod
         weights=tensors,
         settings=kept[0][0].settings.model_copy(update={"network": network}),
         scores={},
-        temperature=1.0,
+        temperature=math.fsum(weight * member.temperature for member, weight in kept),
         provenance=Provenance.now(
             "ensemble",
             inputs=tuple(f"model {member.fingerprint}" for member, _ in kept),
@@ -161,7 +163,8 @@ def ensemble(
     common = _common_test if _are_of_several_planes(members) else _common_split
     split = common(settings.members, splits) if splits else Split((), ())
     examples = [example.in_plane(split.plane) for example in examples]
-    places = _validation_places(examples, split)
+    most_px = max(member.settings.validation_pixels for member in members)
+    places = _validation_places(examples, split, most_px=most_px)
     if settings.search is not None and not places:
         raise InputError(
             "there are no validation slices to search the weights on",
@@ -295,11 +298,13 @@ def _common_split(names: Sequence[str], splits: Sequence[Split]) -> Split:
     return splits[0]
 
 
-def _validation_places(examples: Sequence[Example], split: Split) -> list[tuple[int, int]]:
+def _validation_places(
+    examples: Sequence[Example], split: Split, *, most_px: int
+) -> list[tuple[int, int]]:
     numbers = {e.scan_id: i for i, e in enumerate(examples)}
     ranges = [r for r in split.validation if r.scan_id in numbers]
     places = [(numbers[r.scan_id], z) for r in ranges for z in range(r.z_start, r.z_stop)]
-    return choose_slices(places, examples, most_px=TrainSettings().validation_pixels)
+    return choose_slices(places, examples, most_px=most_px)
 
 
 def _check_alike(members: Sequence[ModelBundle]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -94,27 +94,32 @@ def check_runs(runs: Sequence[Run], schema: ClassSchema) -> None:
         run = first[system]
         members = [by_name[name] for name in run.members]
         for member in members:
-            _check_member(member, system, like=members[0])
+            if why := _unfit(member, members[0], by_name):
+                raise RecipeError(
+                    f"the member '{member.system}' {why}; an ensemble averages networks that see "
+                    "the same slices",
+                    where=f"compare.systems, '{system}'",
+                    mend="take it out of 'members'",
+                )
         if not run.is_classical and not run.is_ensemble:
             check_training(run.train, schema, system=system)
 
 
-def _check_member(member: Run, system: str, *, like: Run) -> None:
-    seen, wanted = member.train.context_slices, like.train.context_slices
+def _unfit(member: Run, like: Run, by_name: Mapping[str, Run]) -> str:
+    """Say why a run cannot be averaged with another; nothing where it can."""
     if member.is_classical:
-        why = "is no network"
-    elif has_depth(NETWORKS.load(member.method.name)):
-        why = "sees cubes of a volume"
-    elif seen != wanted:
-        why = f"sees {seen} slices on either side, '{like.system}' {wanted}"
-    else:
-        return
-    raise RecipeError(
-        f"the member '{member.system}' {why}; an ensemble averages networks that see the same "
-        "slices",
-        where=f"compare.systems, '{system}'",
-        mend="take it out of 'members'",
-    )
+        return "is no network"
+    if has_depth(NETWORKS.load(member.method.name)):
+        return "sees cubes of a volume"
+    seen, wanted = (_slices_seen(run, by_name) for run in (member, like))
+    return "" if seen == wanted else f"sees {seen} slices on either side, '{like.system}' {wanted}"
+
+
+def _slices_seen(run: Run, by_name: Mapping[str, Run]) -> int:
+    """Return how many slices on either side a network sees; an ensemble those of its members."""
+    while run.is_ensemble:
+        run = by_name[run.members[0]]
+    return run.train.context_slices
 
 
 def _weightless(settings: TrainSettings, n_classes: int) -> nn.Module:

@@ -230,6 +230,28 @@ def test_compared_members_must_see_the_same_slices():
         check_runs(runs, BINARY)
 
 
+def _mean_of(*members):
+    return {"name": "ensemble", "members": list(members)}
+
+
+def _runs(*systems):
+    return CompareSettings(systems=systems, train={"split": {"gap": 1}}).runs(TrainSettings())
+
+
+def test_an_ensemble_of_ensembles_sees_the_slices_of_its_members():
+    three = {"train": {"context_slices": 1}}
+    systems = [
+        {"name": "unet-3slices", "method": "unet", **three},
+        {"name": "ynet-3slices", "method": "ynet", **three},
+        {"name": "inner", "method": _mean_of("unet-3slices", "ynet-3slices")},
+        {"name": "outer", "method": _mean_of("inner", "ynet-3slices")},
+    ]
+    check_runs(_runs(*systems), BINARY)
+    runs = _runs("unet", *systems, {"name": "wrong", "method": _mean_of("inner", "unet")})
+    with pytest.raises(RecipeError, match="'unet' sees 0 slices on either side, 'inner' 1"):
+        check_runs(runs, BINARY)
+
+
 def test_patches_may_be_turned_over_along_the_slices():
     image = torch.arange(5.0)[None, :, None, None].expand(64, 5, 32, 32)
     target = torch.zeros(64, 32, 32, dtype=torch.int64)

@@ -18,6 +18,7 @@ from tomolith.learn.ensemble_settings import EnsembleSettings
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.train import train
+from tomolith.learn.validation import choose_slices
 from tomolith.learn.weight_search import search_weights, simplex_grid
 
 SPLIT = Split((SliceRange("a", 0, 3),), (SliceRange("a", 3, 6),))
@@ -213,6 +214,32 @@ def test_the_searched_ensemble_is_no_worse_than_its_members(trained, tmp_path):
     again = ensemble(members, settings, tmp_path / "2", examples=[example], splits=splits)
     assert again.weights == made.weights
     assert again.bundle.temperature == made.bundle.temperature
+
+
+def test_without_slices_the_temperature_is_the_mean_of_the_members():
+    sharp, blunt = (replace(small_bundle(), temperature=value) for value in (0.5, 1.5))
+    assert join_models([sharp, blunt], [1, 3]).temperature == pytest.approx(1.25)
+    of_planes = [sharp, replace(blunt, plane="xz")]
+    assert join_models(of_planes, [1, 1]).temperature == pytest.approx(1.0)
+
+
+def test_as_many_slices_are_searched_as_members_were_validated_on(trained, tmp_path, monkeypatch):
+    example, results = trained
+    settings = EnsembleSettings(members=["a", "b"], search="miou", threads=1, device="cpu")
+    chosen = []
+
+    def watched(places, examples, *, most_px):
+        chosen.append(most_px)
+        return choose_slices(places, examples, most_px=most_px)
+
+    monkeypatch.setattr("tomolith.learn.ensemble.choose_slices", watched)
+    members = [
+        replace(r.bundle, settings=r.bundle.settings.model_copy(update={"validation_pixels": px}))
+        for r, px in zip(results, (1000, 2000), strict=True)
+    ]
+    splits = [r.split for r in results]
+    ensemble(members, settings, tmp_path, examples=[example], splits=splits)
+    assert chosen == [2000]
 
 
 def test_given_weights_need_no_slices(tmp_path):

@@ -71,7 +71,6 @@ class McdUNet(UNet):
             raise ValueError(
                 f"dropout is {dropout} and passes {passes}; dropout may be 0 to below 1"
             )
-        self.passes = passes
         self.weights = (1 / passes,) * passes if dropout else (1.0,)
         rng = torch.Generator().manual_seed(MASK_SEED)
         self.drops = nn.ModuleList(
@@ -88,8 +87,8 @@ class McdUNet(UNet):
         skips = self._sink(image)
         if self.training:
             return self._rise(skips, 0)
-        shares = [self._rise(skips, i).float().softmax(dim=1) for i in range(self.passes)]
-        return (sum(shares[1:], shares[0]) / self.passes).clamp(min=SMALLEST_SHARE).log()
+        shares = [self._rise(skips, i).float().softmax(dim=1) for i in range(len(self.weights))]
+        return (sum(shares[1:], shares[0]) / len(shares)).clamp(min=SMALLEST_SHARE).log()
 
     def of_members(self, image: Tensor) -> list[Tensor]:
         """Return the log-probabilities (B, n_classes, H, W) of each pass, all in evaluation mode.
