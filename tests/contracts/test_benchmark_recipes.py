@@ -1,6 +1,7 @@
 """The recipes of the benchmarks are accepted, in full and shortened."""
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -45,13 +46,14 @@ def comparisons(monkeypatch):
     return importlib.import_module("benchmarks.comparisons")
 
 
+def protocols_of(comparisons, name: str) -> dict:
+    module = importlib.import_module(f"benchmarks.{name}")
+    values = [*vars(module).values(), *getattr(module, "PROTOCOLS", {}).values()]
+    return {v.recipe: v for v in values if isinstance(v, comparisons.Protocol)}
+
+
 def protocols(comparisons) -> dict:
-    found = {}
-    for name in MODULES:
-        module = importlib.import_module(f"benchmarks.{name}")
-        values = [*vars(module).values(), *getattr(module, "PROTOCOLS", {}).values()]
-        found |= {v.recipe: v for v in values if isinstance(v, comparisons.Protocol)}
-    return found
+    return {k: v for name in MODULES for k, v in protocols_of(comparisons, name).items()}
 
 
 def load(comparisons, recipe: str, extent, folder: Path):
@@ -60,6 +62,16 @@ def load(comparisons, recipe: str, extent, folder: Path):
     path.write_text(yaml.safe_dump({**protocol.load(extent), "study": "study"}), encoding="utf-8")
     runs = Study.load(path).recipe.compare.runs(TrainSettings())
     return protocol, runs
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_page_names_every_system_of_its_recipes_as_measured_or_as_not_run(comparisons, name):
+    page = (ROOT / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"[\w+-]+", page))
+    for protocol in protocols_of(comparisons, name).values():
+        systems = protocol.load(comparisons.Extent())["compare"]["systems"]
+        wanted = {s if isinstance(s, str) else s["name"] for s in systems}
+        assert wanted <= named
 
 
 def test_every_recipe_is_used_by_a_benchmark(comparisons):
