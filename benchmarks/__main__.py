@@ -40,6 +40,7 @@ BENCHMARKS = (
     "phantom_limits",
     "real_sets",
     "ablations",
+    "plane_fusion",
     "out_of_distribution",
     "other_scan",
 )

@@ -1,4 +1,4 @@
-"""What single choices bring: the loss, the encoder, the planes that are predicted."""
+"""What single choices bring: the loss, and the encoder and decoder of TransforCNN."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from benchmarks.comparisons import (
     score_tables,
 )
 from benchmarks.extent import Extent, work_folder
-from benchmarks.plane_fusion import RECIPE as PLANES
-from benchmarks.plane_fusion import plane_tables
 
 LOSSES = Protocol(
     "ablation_losses",
@@ -30,21 +28,18 @@ ENCODER = Protocol(
 
 
 def run(extent: Extent) -> Result:
-    """Run all three, and return the page."""
+    """Run both, and return the page."""
     with ExitStack() as folders:
         losses, encoder = (
             run_protocol(p, extent, folders.enter_context(work_folder(extent, p.recipe)))
             for p in (LOSSES, ENCODER)
         )
-        planes = plane_tables(extent, folders.enter_context(work_folder(extent, PLANES)))
         more = circumstances_of(losses, encoder)
         parts = [
             f"## Losses on thin dendrites\n\n{extent_words(losses)}",
             *score_tables(losses),
             f"## Encoder and decoder of TransforCNN\n\n{extent_words(encoder)}",
             *score_tables(encoder),
-            "## Planes",
-            *planes,
         ]
     return Result(
         "Ablations",
@@ -57,6 +52,7 @@ def run(extent: Extent) -> Result:
             "`transforcnn-32` cuts sub-patches of 32 × 32 pixels, `transforcnn` of 16 × 16. `unet` "
             "stands for the encoder replaced by the U-Net's: convolutions down from the image in "
             "the place of the transformer.",
+            "Planes and their fusion have a page of their own, `plane_fusion`.",
         ],
         arguments=extent.arguments,
         circumstances=more,

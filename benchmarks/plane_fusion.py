@@ -1,59 +1,75 @@
-"""A U-Net for each plane of the slices, and the fusion of several, on a held-out scan."""
+"""A network for each plane of the slices, and the fusion of several, on a held-out scan."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmarks.common import table
+from benchmarks.common import Result, table
 from benchmarks.comparisons import RECIPES, note_commit
-from benchmarks.examples import read_scores
-from benchmarks.extent import Extent
+from benchmarks.extent import Extent, work_folder
 from tomolith.app.run import run_study
 from tomolith.app.study import Study
 
-RECIPE = "ablation_planes"
+RECIPE = "plane_fusion"
+NETWORKS = ("unet", "residual_unet")
 PLANES = ("xy", "yz", "xz")
 FUSED = (("xy", "yz"), ("xy", "xz"), ("xy", "xz", "yz"))
-SHOWN = (("yz",), ("xz",), ("xy", "xz", "yz"))  # to the network of xy
+SHOWN = (("yz",), ("xz",), ("xy", "xz", "yz"))  # to the U-Net that learnt from xy
 _TEST_PULSE = 15
+_SHOWN_AS = {"ece": "calibration error"}
 Scores = Mapping[str, str]
 
 
-def plane_tables(extent: Extent, folder: Path) -> list[str]:
-    """Train and predict in ``folder``, and return the words and tables of the page."""
-    note_commit(folder)
-    base = _recipe(extent)
-    learnt = {plane: _scores(_of_plane(base, plane), folder / plane) for plane in PLANES}
-    for members in FUSED:
-        name = "-".join(members)
-        learnt[" + ".join(members)] = _scores(_of_fusion(base, members, folder), folder / name)
-    shown = {
-        " + ".join(planes): _scores(_of_plane(base, "xy", planes), folder / "xy")
-        for planes in SHOWN
-    }
-    return [
-        _words(extent),
-        f"**Learnt from the planes that are predicted (IoU)**\n\n{_table('planes', learnt)}",
-        "**Learnt from xy alone, other planes predicted (IoU)**\n\n" + _table("planes", shown),
-    ]
+def run(extent: Extent) -> Result:
+    """Train a network for each plane, fuse them, and return the page."""
+    with work_folder(extent, RECIPE) as folder:
+        note_commit(folder)
+        base = _recipe(extent)
+        parts = [
+            f"**`{name}`, learnt from the planes that are predicted (IoU)**\n\n"
+            + _table(_learnt(base, name, folder / name))
+            for name in NETWORKS
+        ]
+        first = folder / NETWORKS[0] / "xy"
+        shown = {
+            " + ".join(planes): _scores(_of_plane(base, NETWORKS[0], "xy", planes), first)
+            for planes in SHOWN
+        }
+        trained = ", ".join((folder / "commits.txt").read_text().splitlines())
+    parts.append(
+        f"**`{NETWORKS[0]}`, learnt from xy alone, other planes predicted (IoU)**\n\n"
+        + _table(shown)
+    )
+    return Result(
+        "Planes and their fusion",
+        "The layers of a simulated cell (preset `operando-256`, half as deep) follow each other "
+        "along y: slices xy and yz are cross-sections, slices xz lie in the plane of the cell. A "
+        "network for each plane learns from the same hand-labelled slices xy, of which the other "
+        "planes see lines, and labels a scan that is held out whole; several are fused by the "
+        f"mean of their logits, as in batteryNET (Huang et al.). {_extent_words(extent)}",
+        parts,
+        [
+            "A fusion is scored with the mean temperature of its members: no slices validate them "
+            "all.",
+            "`residual_unet` is batteryNET's network, here with the Dice loss and the patches of "
+            "the U-Net.",
+        ],
+        arguments=extent.arguments,
+        circumstances=[("trained at commit", trained), ("seeds", "0")],
+    )
 
 
-def _words(extent: Extent) -> str:
-    length = "They are trained by the recipe's epochs."
-    if extent.is_short:
-        length = (
-            f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each; "
-            "differences of a few hundredths may be chance."
-        )
+def _extent_words(extent: Extent) -> str:
+    if not extent.is_short:
+        return "They are trained by the recipe's epochs. One seed."
     return (
-        "The layers of the cell follow each other along y: slices xy and yz are cross-sections, "
-        "slices xz lie in the plane of the cell. A U-Net for each plane learns from the same "
-        "hand-labelled slices xy, of which the other planes see lines, and labels a scan that is "
-        f"held out whole; several are fused by the mean of their logits. {length} One seed."
+        f"**A shortened run**: {extent.minutes or 0.05:g} minutes of training for each; "
+        "differences of a few hundredths may be chance. One seed."
     )
 
 
@@ -72,13 +88,22 @@ def _recipe(extent: Extent) -> dict[str, Any]:
     return recipe
 
 
+def _learnt(base: Mapping[str, Any], network: str, folder: Path) -> dict[str, Scores]:
+    """Return what a network for each plane finds, and what their fusions do."""
+    found = {p: _scores(_of_plane(base, network, p), folder / p) for p in PLANES}
+    for members in FUSED:
+        recipe = _of_fusion(base, members, folder)
+        found[" + ".join(members)] = _scores(recipe, folder / "-".join(members))
+    return found
+
+
 def _of_plane(
-    base: Mapping[str, Any], plane: str, planes: Sequence[str] | None = None
+    base: Mapping[str, Any], network: str, plane: str, planes: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """Return the recipe that learns from one plane, and predicts it or others."""
     return {
         **base,
-        "train": {**base["train"], "plane": plane, "model": plane},
+        "train": {**base["train"], "network": network, "plane": plane, "model": plane},
         "predict": {**base["predict"], "model": plane}
         | ({} if planes is None else {"planes": list(planes)}),
     }
@@ -96,18 +121,25 @@ def _of_fusion(base: Mapping[str, Any], members: Sequence[str], folder: Path) ->
 
 
 def _scores(recipe: Mapping[str, Any], folder: Path) -> Scores:
-    """Run a recipe in ``folder``, and return the IoU by class."""
+    """Run a recipe in ``folder``; return the IoU by class, and the calibration error."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     study = Study.load(path)
     run_study(study, say=print, until="evaluate")
-    rows = read_scores(study, subset="test")
-    return {class_name: iou for system, class_name, iou, *_ in rows if system != "otsu"}
+    with (study.measurements / "scores.csv").open() as file:
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if (row["scan"], row["convention"], row["subset"]) == ("all", "pooled", "test")
+            and row["system"] != "otsu"
+        ]
+    found = {row["class"] or "mean": row["value"] for row in rows if row["metric"] == "iou"}
+    found |= {_SHOWN_AS[row["metric"]]: row["value"] for row in rows if row["metric"] in _SHOWN_AS}
+    return {name: f"{float(value):.3f}" for name, value in found.items()}
 
 
-def _table(heading: str, scores: Mapping[str, Scores]) -> str:
-    classes = list(next(iter(scores.values())))
-    return table(
-        (heading, *classes), [(name, *(of[c] for c in classes)) for name, of in scores.items()]
-    )
+def _table(scores: Mapping[str, Scores]) -> str:
+    columns = list(next(iter(scores.values())))
+    rows = [(name, *(of[column] for column in columns)) for name, of in scores.items()]
+    return table(("planes", *columns), rows)

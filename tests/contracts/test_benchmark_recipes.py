@@ -12,8 +12,8 @@ from tomolith.learn.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "benchmarks" / "recipes"
-# that of the planes trains one network and compares nothing
-RECIPES = sorted(p for p in FOLDER.glob("*.yaml") if p.stem != "ablation_planes")
+# that of the planes trains one network at a time and compares nothing
+RECIPES = sorted(p for p in FOLDER.glob("*.yaml") if p.stem != "plane_fusion")
 MODULES = (
     "table1_binary",
     "matphase_parts",
