@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from benchmarks.comparisons import Outcome
-from benchmarks.found import Found, labellers, true_channels
+from benchmarks.found import Found, count_pairs, labellers, true_channels
 from tomolith.learn.comparison.labellers import NetworkLabeller
 from tomolith.store.scan import Scan
 
@@ -60,7 +60,7 @@ def even_ensembles(outcome: Outcome) -> EvenEnsembles | None:
         return None
     truths = [true_channels(scan, z, study.schema) for scan, z in slices]
     scores = [
-        _score([shares[name] for name in names], truths) for names in combinations(shares, SIZE)
+        mean_iou([shares[name] for name in names], truths) for names in combinations(shares, SIZE)
     ]
     return EvenEnsembles(tuple(shares), np.array(scores))
 
@@ -77,13 +77,19 @@ def _shares(
             yield name, [one for one in found if one is not None]
 
 
-def _score(shares: Sequence[Sequence[np.ndarray]], truths: Sequence[np.ndarray]) -> float:
-    """Return the mean IoU of the members' mean, all slices pooled."""
+def mean_iou(shares: Sequence[Sequence[np.ndarray]], truths: Sequence[np.ndarray]) -> float:
+    """Return the mean IoU of the mean of the members' shares, all slices pooled.
+
+    Parameters
+    ----------
+    shares
+        Of each member, slice by slice: probabilities (classes, y, x), 255 for 1.
+    truths
+        The true channel of each pixel of a slice; the number of classes where unlabelled.
+    """
     n = len(shares[0][0])
     counts = np.zeros((n, n), np.int64)
     for truth, *of_members in zip(truths, *shares, strict=True):
         labels = np.sum(of_members, axis=0, dtype=np.uint16).argmax(axis=0)
-        known = truth < n
-        pairs = truth[known].astype(np.int64) * n + labels[known]
-        counts += np.bincount(pairs, minlength=n * n).reshape(n, n)
+        counts += count_pairs(truth, labels, n)
     return Found(counts).iou()

@@ -99,6 +99,13 @@ def true_channels(scan: Scan, z: int, schema: ClassSchema) -> np.ndarray:
     return channel_table(schema)[scan.labels("truth").read(box)[0]]
 
 
+def count_pairs(truth: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:
+    """Count pixels by true channel (rows) and found channel, of ``n``, where there is a truth."""
+    known = truth < n
+    pairs = truth[known].astype(np.int64) * n + labels[known]
+    return np.bincount(pairs, minlength=n * n).reshape(n, n)
+
+
 def find(labeller: Labeller, slices: Iterable[tuple[Scan, int]], schema: ClassSchema) -> Found:
     """Label slices, and compare with the truth wherever there is one."""
     n, channel_of = len(schema), channel_table(schema)
@@ -107,8 +114,7 @@ def find(labeller: Labeller, slices: Iterable[tuple[Scan, int]], schema: ClassSc
         truth = true_channels(scan, z, schema)
         values, shares = labeller.judge_slice(scan, z)
         labels, known = channel_of[values], truth < n
-        pairs = truth[known].astype(np.int64) * n + labels[known]
-        found.counts += np.bincount(pairs, minlength=n * n).reshape(n, n)
+        found.counts += count_pairs(truth, labels, n)
         if shares is None:
             continue
         part = np.maximum(shares[:, known], 1) / 255.0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from benchmarks.comparisons import TIE, Protocol, winner_words
+from benchmarks.even_ensembles import mean_iou
 from benchmarks.extent import Extent
 from benchmarks.latency import build_networks
 from benchmarks.latency_parts import REST, parts_of
@@ -42,6 +44,16 @@ def test_a_shortened_run_repeats_the_systems_that_it_says():
     assert set(some.values()) == {(0,)}
     named = seeds_of(Extent(minutes=1, seeds=2, systems=("unet", "ynet")))
     assert set(named.values()) == {(0, 1)}
+
+
+def test_members_weighed_alike_are_scored_by_their_mean_where_there_is_truth():
+    truth = np.array([[0, 0, 1, 2]])  # 2: unlabelled
+    sure = np.array([[[255, 0, 0, 255]], [[0, 255, 255, 0]]], np.uint8)  # wrong in the second
+    unsure = np.array([[[130, 140, 125, 9]], [[125, 115, 130, 246]]], np.uint8)  # always right
+    assert mean_iou([[sure]], [truth]) == pytest.approx((1 / 2 + 1 / 2) / 2)
+    assert mean_iou([[unsure]], [truth]) == 1.0
+    assert mean_iou([[sure], [unsure]], [truth]) == pytest.approx(1 / 2)
+    assert mean_iou([[sure], [unsure], [255 - sure]], [truth]) == 1.0
 
 
 @pytest.mark.parametrize("name", ["unet", "transforcnn", "ensemble"])
