@@ -45,11 +45,25 @@ class TrainSection(TrainSettings):
     unlabelled_scans: tuple[str, ...] = Field(
         (), description="Scans that 'unlabelled' learns from beside these; of them only the image."
     )
+    start_from: str | None = Field(
+        None,
+        description="Name of a model of this study, or path of a model folder, whose weights are "
+        "the first; random ones if left out.",
+    )
 
     @model_validator(mode="after")
     def _unlabelled_is_on(self) -> TrainSection:
         if self.unlabelled_scans and self.unlabelled.method == "none":
             raise ValueError("'unlabelled_scans' need a method: 'unlabelled: mean_teacher'")
+        return self
+
+    @model_validator(mode="after")
+    def _starts_from_another(self) -> TrainSection:
+        if self.start_from == self.model:
+            raise ValueError(
+                f"'start_from: {self.model}' would be overwritten; give the new one another name "
+                "with 'model'"
+            )
         return self
 
 
@@ -256,6 +270,9 @@ def _expand_paths(values: dict[str, Any], folder: Path) -> None:
             expand_path(m, folder) if isinstance(m, str) and "/" in m else m
             for m in ensemble["members"]
         ]
+    train = values.get("train")
+    if isinstance(train, dict) and "/" in str(train.get("start_from", "")):
+        train["start_from"] = expand_path(str(train["start_from"]), folder)
     predict = values.get("predict")
     if isinstance(predict, dict) and "/" in str(predict.get("model", "")):
         predict["model"] = expand_path(str(predict["model"]), folder)

@@ -129,7 +129,10 @@ class Study:
 
     def model_folder(self) -> Path:
         """Return the folder of the model that ``predict`` uses."""
-        name = self.recipe.predict.model if self.recipe.predict else "default"
+        return self.named_model(self.recipe.predict.model if self.recipe.predict else "default")
+
+    def named_model(self, name: str) -> Path:
+        """Return the folder of a model, given by its name in this study or by its path."""
         return Path(name) if "/" in name else self.root / "models" / name
 
     def prepare(self) -> None:

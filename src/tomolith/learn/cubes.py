@@ -31,6 +31,7 @@ from tomolith.learn.planes import check_cubes
 from tomolith.learn.sampling import Patch, PatchSampler
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.sliding import Infer, blend_slices
+from tomolith.learn.start import Start
 from tomolith.learn.train import TrainingPlan, TrainResult, plan_training, run_training
 from tomolith.learn.trainer import Trainer
 from tomolith.learn.validation import OVERLAP_FRAC, SlicePredictor, as_infer
@@ -40,7 +41,12 @@ LEAST_CUBES, MOST_CUBES = 64, 1024  # of an epoch, where their number is not giv
 
 
 def train(
-    examples: Sequence[Example], settings: TrainSettings, folder: Path, *, schema: ClassSchema
+    examples: Sequence[Example],
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    schema: ClassSchema,
+    start: Start | None = None,
 ) -> TrainResult:
     """Train a 3-D network; as :func:`tomolith.learn.train.train`.
 
@@ -68,7 +74,7 @@ def train(
                 where=example.scan_id,
                 mend="lower 'train.patch_px', or leave the scan out",
             )
-    plan = plan_training(examples, settings, schema)
+    plan = plan_training(examples, settings, schema, start)
     return run_training(
         plan, settings, folder, started_s=started_s, trainer=partial(CubeTrainer, plan=plan)
     )

@@ -15,12 +15,18 @@ from tomolith.learn.examples import Example
 from tomolith.learn.losses.base import IGNORE, Loss
 from tomolith.learn.networks.local_patches import Pixels
 from tomolith.learn.settings import TrainSettings
+from tomolith.learn.start import Start
 from tomolith.learn.train import TrainResult, plan_training, run_training
 from tomolith.learn.trainer import Trainer
 
 
 def train(
-    examples: Sequence[Example], settings: TrainSettings, folder: Path, *, schema: ClassSchema
+    examples: Sequence[Example],
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    schema: ClassSchema,
+    start: Start | None = None,
 ) -> TrainResult:
     """Train a network on local patches of drawn pixels; as :func:`tomolith.learn.train.train`.
 
@@ -29,7 +35,7 @@ def train(
     ``at_pixels(image, pixels) -> logits (N, n_classes)``.
     """
     started_s = time.monotonic()
-    plan = plan_training(examples, settings, schema)
+    plan = plan_training(examples, settings, schema, start)
     return run_training(plan, settings, folder, started_s=started_s, trainer=PixelTrainer)
 
 

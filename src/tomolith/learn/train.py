@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from tomolith.config import settings_hash
 from tomolith.core import ClassSchema, Grid, Provenance
@@ -36,9 +37,11 @@ from tomolith.learn.own_trainer import own_trainer
 from tomolith.learn.planes import check_context, check_planes
 from tomolith.learn.sampling import PatchSampler
 from tomolith.learn.settings import TrainSettings
+from tomolith.learn.start import Start
 from tomolith.learn.trainer import Task, Trainer
 from tomolith.learn.validation import affordable_px, choose_slices
 from tomolith.learn.weak import WeakTrainer, unlabelled_sampler
+from tomolith.learn.weights import load_into
 from tomolith.store.atomic import disk_errors, write_text
 
 __all__ = ["Example", "TrainResult", "TrainingPlan", "plan_training", "run_training", "train"]
@@ -80,7 +83,12 @@ class TrainResult:
 
 
 def train(
-    examples: Sequence[Example], settings: TrainSettings, folder: Path, *, schema: ClassSchema
+    examples: Sequence[Example],
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    schema: ClassSchema,
+    start: Start | None = None,
 ) -> TrainResult:
     """Train a network, or go on where a killed training of the same settings stopped.
 
@@ -95,6 +103,8 @@ def train(
         Where the model is stored.
     schema
         The classes to learn; every example has the same.
+    start
+        A trained model of the same network, whose weights are the first; ``None``: random ones.
 
     Raises
     ------
@@ -103,7 +113,8 @@ def train(
         are to train, and voxels are no cubes; or slices between neighbours, and scans hold
         sections.
     MismatchError
-        The examples differ in class schema, voxel size or kind.
+        The examples differ in class schema, voxel size or kind; or the model to start from is of
+        another kind, or has learnt from slices that are to be held out.
     RecipeError
         A name or option is unknown, the patch does not fit the network, the split leaves nothing
         to train or validate with, or the network cannot learn from what is unlabelled; slices
@@ -114,15 +125,17 @@ def train(
     DiskError
         ``folder`` cannot be written.
     """
+    if start is not None:
+        start.check(settings, schema)
     own = own_trainer(settings)
     if own is not None:
         module, _, name = own.partition(":")
         trained: TrainResult = getattr(importlib.import_module(module), name)(
-            examples, settings, folder, schema=schema
+            examples, settings, folder, schema=schema, start=start
         )
         return trained
     started_s = time.monotonic()
-    plan = plan_training(examples, settings, schema)
+    plan = plan_training(examples, settings, schema, start)
     trainer = Trainer if settings.unlabelled.method == "none" else WeakTrainer
     return run_training(plan, settings, folder, started_s=started_s, trainer=trainer)
 
@@ -141,6 +154,8 @@ class TrainingPlan:
         All labelled slices.
     parts
         Which of them train, validate and test.
+    start
+        The model whose weights are the first.
     """
 
     examples: Sequence[Example]
@@ -148,6 +163,7 @@ class TrainingPlan:
     grid: Grid
     slices: Sequence[LabelledSlice]
     parts: Split
+    start: Start | None = None
 
     def key(self, settings: TrainSettings) -> str:
         """Return the hash of all that the weights depend on."""
@@ -157,7 +173,15 @@ class TrainingPlan:
         ]
         labels = [(s.example, s.z, s.checksum) for s in self.slices]
         plain = settings.model_dump(mode="json", exclude=_NOT_IN_KEY)
-        return settings_hash(plain, self.schema.to_dict(), self.parts.to_dict(), scans, labels)
+        first = () if self.start is None else (self.start.bundle.fingerprint,)
+        parts = self.parts.to_dict()
+        return settings_hash(plain, self.schema.to_dict(), parts, scans, labels, *first)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The scans, and the model that is started from, as a provenance names them."""
+        start = () if self.start is None else (f"model {self.start.bundle.fingerprint}",)
+        return (*(e.scan_id for e in self.examples), *start)
 
     def training(self) -> list[LabelledSlice]:
         """Return the slices that train."""
@@ -166,7 +190,10 @@ class TrainingPlan:
 
 
 def plan_training(
-    examples: Sequence[Example], settings: TrainSettings, schema: ClassSchema
+    examples: Sequence[Example],
+    settings: TrainSettings,
+    schema: ClassSchema,
+    start: Start | None = None,
 ) -> TrainingPlan:
     """Clean the labels, find the labelled slices, divide them; raises as :func:`train` does.
 
@@ -184,7 +211,9 @@ def plan_training(
     examples = [replace(e, labels=clean_labels(e.labels, cleaning)) for e in examples]
     slices = index_labels(examples, schema)
     parts = replace(split(labelled_scans(examples, slices), settings.split), plane=plane)
-    return TrainingPlan(examples, schema, grid, slices, parts)
+    if start is not None:
+        start.check_held_out(parts, gap=0 if grid.sections else settings.split.gap)
+    return TrainingPlan(examples, schema, grid, slices, parts, start)
 
 
 def run_training(
@@ -213,6 +242,8 @@ def run_training(
         torch.manual_seed(settings.seed)
         network = NETWORKS.build(settings.network, settings.in_channels, len(schema))
         check_patch(settings.patch_px, network.divisor)
+        if plan.start is not None:
+            _start_from(network, plan.start)
         network = network.to(memory_format=channels_last(network))
         loss = LOSSES.build(settings.loss)
         loss.prepare(schema.names, [int(n) for n in sum(s.n_pixels.sum((0, 1)) for s in training)])
@@ -239,6 +270,13 @@ def run_training(
         progress.stopped,
         progress.seconds,
     )
+
+
+def _start_from(network: nn.Module, start: Start) -> None:
+    """Give a network the weights of a model, or of that part of it which a stage trains."""
+    wanted = network.state_dict()
+    tensors = {name: value for name, value in start.bundle.weights.items() if name in wanted}
+    load_into(network, tensors, where=Path("train.start_from"))
 
 
 def _check_alike(examples: Sequence[Example], schema: ClassSchema) -> None:
@@ -350,7 +388,7 @@ def _bundle(
         scores=progress.best_scores,
         provenance=Provenance.now(
             "train",
-            inputs=tuple(e.scan_id for e in plan.examples),
+            inputs=plan.inputs,
             settings_hash=key,
             seed=settings.seed,
         ),

@@ -101,8 +101,7 @@ def planned_ensemble(study: Study) -> ModelBundle:
 
 
 def _folders(study: Study) -> list[Path]:
-    members = study.recipe.ensemble.members
-    return [Path(m) if "/" in m else study.root / "models" / m for m in members]
+    return [study.named_model(member) for member in study.recipe.ensemble.members]
 
 
 def _splits(folders: list[Path]) -> list[Split]:

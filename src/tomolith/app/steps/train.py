@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tomolith.app.recipe import only
+from tomolith.app.steps.base import fingerprint
 from tomolith.app.study import Study
 from tomolith.core.plane import turn
 from tomolith.errors import InputError, RecipeError
@@ -17,6 +18,7 @@ from tomolith.learn.settings import TrainSettings
 if TYPE_CHECKING:
     from tomolith.learn.bundle import ModelBundle
     from tomolith.learn.examples import Example
+    from tomolith.learn.start import Start
 
 
 class TrainStep:
@@ -28,8 +30,9 @@ class TrainStep:
     after = ("phantom", "reconstruct", "import")
 
     def inputs(self, study: Study) -> tuple[str, ...]:
-        """Return nothing: only scans of the study are read."""
-        return ()
+        """Return the fingerprint of the model that is started from."""
+        name = study.recipe.train.start_from
+        return () if name is None else (fingerprint(study.named_model(name) / "model.yaml"),)
 
     def outputs(self, study: Study) -> tuple[Path, ...]:
         """Return the files of the model."""
@@ -47,6 +50,7 @@ class TrainStep:
             f"labels '{section.labels}' of {n_labelled} scans"
             + f", plane {section.plane}" * (section.plane != "xy")
             + f", {section.in_channels} slices at a time" * (section.context_slices > 0)
+            + f", from the weights of '{section.start_from}'" * (section.start_from is not None)
         )
         if section.unlabelled.method == "none":
             return (line,)
@@ -60,7 +64,11 @@ class TrainStep:
         section = study.recipe.train
         examples = training_examples(study)
         result = train(
-            examples, only(TrainSettings, section), self._folder(study), schema=study.schema
+            examples,
+            only(TrainSettings, section),
+            self._folder(study),
+            schema=study.schema,
+            start=planned_start(study),
         )
         iou = result.bundle.scores.get("validation_iou")
         score = "no score" if iou is None else f"validation mean IoU {iou:.3f}"
@@ -80,16 +88,37 @@ def check_planned_training(study: Study) -> None:
     InputError
         Slices across are to train, and voxels are no cubes; or slices between their neighbours,
         and scans hold sections.
+    ReadError
+        There is no model to start from.
+    MismatchError
+        It is of another kind.
     MissingExtraError
         The network is of a library that is not installed.
     """
     from tomolith.learn.train_check import check_training
 
     section = study.recipe.train
-    check_training(only(TrainSettings, section), study.schema)
+    settings = only(TrainSettings, section)
+    check_training(settings, study.schema)
+    if start := planned_start(study):
+        start.check(settings, study.schema)
     without = _without_labels(study)
     chosen = study.chosen_scans(section.scans, key="train.scans")
     check_split(study, section, [i for i in chosen if i not in without])
+
+
+def planned_start(study: Study) -> Start | None:
+    """Return the model whose weights are the first; ``None`` for random ones.
+
+    Scans of another study may have the same names as those here, so of a model that is given by
+    its path it is not known which slices it has learnt from.
+    """
+    from tomolith.learn.start import Start
+
+    name = study.recipe.train.start_from
+    if name is None:
+        return None
+    return Start.load(study.named_model(name), same_scans="/" not in name)
 
 
 def check_split(study: Study, settings: TrainSettings, chosen: Sequence[str]) -> None:

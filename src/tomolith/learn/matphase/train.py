@@ -34,6 +34,7 @@ from tomolith.learn.networks.local_patches import take_patches
 from tomolith.learn.networks.mcd_unet import predictive_entropy
 from tomolith.learn.pixels import PixelTrainer, draw_pixels, loss_at
 from tomolith.learn.settings import TrainSettings
+from tomolith.learn.start import Start
 from tomolith.learn.train import TrainingPlan, TrainResult, plan_training, run_training
 from tomolith.learn.training_log import logged_seconds
 from tomolith.learn.weights import load_into
@@ -41,7 +42,12 @@ from tomolith.store.atomic import disk_errors
 
 
 def train(
-    examples: Sequence[Example], settings: TrainSettings, folder: Path, *, schema: ClassSchema
+    examples: Sequence[Example],
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    schema: ClassSchema,
+    start: Start | None = None,
 ) -> TrainResult:
     """Train the parts of MatPhase; parameters and errors as :func:`tomolith.learn.train.train`.
 
@@ -51,7 +57,7 @@ def train(
     time is that of both, also where the first was trained earlier.
     """
     started_s = time.monotonic()
-    plan = plan_training(examples, settings, schema)
+    plan = plan_training(examples, settings, schema, start)
     first = _first_stage(settings)
     network = NETWORKS.build(settings.network, 1, len(schema))
     if network.lcgar is None:
