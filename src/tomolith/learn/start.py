@@ -101,8 +101,8 @@ class Start:
             for held in (*parts.validation, *parts.test):
                 if _are_near(learnt, held, gap):
                     raise MismatchError(
-                        f"the model to start from has learnt from slices {_text(learnt)} of "
-                        f"'{learnt.scan_id}', of which slices {_text(held)} are to be held out",
+                        f"the model to start from has learnt from {_text(learnt)} of "
+                        f"'{learnt.scan_id}', and {_text(held)} is to be held out",
                         expected=f"more than {gap} slices between what it has learnt from and "
                         "what validates or tests",
                         where=_KEY,
@@ -119,7 +119,7 @@ def _are_near(one: SliceRange, other: SliceRange, gap: int) -> bool:
 
 def _text(part: SliceRange) -> str:
     last = part.z_stop - 1
-    return str(last) if last == part.z_start else f"{part.z_start}-{last}"
+    return f"slice {last}" if last == part.z_start else f"slices {part.z_start}-{last}"
 
 
 def _classes(schema: ClassSchema) -> str:

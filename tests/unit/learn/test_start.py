@@ -139,7 +139,7 @@ def test_the_split_of_a_model_of_another_study_is_not_known(first):
 
 def test_training_refuses_to_hold_out_what_its_start_has_learnt_from(first, blob_example, tmp_path):
     start = Start(first.bundle, first.split)
-    with pytest.raises(MismatchError, match="has learnt from slices"):
+    with pytest.raises(MismatchError, match="has learnt from slice"):
         train([blob_example()], settings(split={"validation": "a[0]"}), tmp_path, schema=SCHEMA,
               start=start)  # fmt: skip
     assert not list(tmp_path.iterdir())
