@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -19,7 +19,7 @@ FAILED = 0.5  # mean IoU below which a network is joined with no other
 
 @dataclass(frozen=True)
 class EvenEnsembles:
-    """Mean IoU of all ensembles of three networks, whose probabilities weigh alike.
+    """Mean IoU of all ensembles of three networks that do not fail; probabilities weigh alike.
 
     Parameters
     ----------
@@ -69,11 +69,14 @@ def _shares(
     outcome: Outcome, slices: Sequence[tuple[Scan, int]]
 ) -> Iterator[tuple[str, list[np.ndarray]]]:
     """Yield networks and their probabilities (classes, y, x) in every slice, 255 for 1."""
+    settings = outcome.study.recipe.compare.predict
     for name, labeller in labellers(outcome):
         if not isinstance(labeller, NetworkLabeller) or labeller.bundle.network.name == "ensemble":
             continue
         if (outcome.score(name) or 0) > FAILED:
-            found = [labeller.judge_slice(scan, z)[1] for scan, z in slices]
+            # as an ensemble averages them: not divided by the temperature
+            plain = NetworkLabeller(replace(labeller.bundle, temperature=1.0), settings)
+            found = [plain.judge_slice(scan, z)[1] for scan, z in slices]
             yield name, [one for one in found if one is not None]
 
 

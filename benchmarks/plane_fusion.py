@@ -31,7 +31,7 @@ def run(extent: Extent) -> Result:
         note_commit(folder)
         base = _recipe(extent)
         parts = [
-            f"**`{name}`, learnt from the planes that are predicted (IoU)**\n\n"
+            f"**`{name}`, learnt from the planes that are predicted: IoU**\n\n"
             + _table(_learnt(base, name, folder / name))
             for name in NETWORKS
         ]
@@ -42,7 +42,7 @@ def run(extent: Extent) -> Result:
         }
         trained = ", ".join((folder / "commits.txt").read_text().splitlines())
     parts.append(
-        f"**`{NETWORKS[0]}`, learnt from xy alone, other planes predicted (IoU)**\n\n"
+        f"**`{NETWORKS[0]}`, learnt from xy alone, other planes predicted: IoU**\n\n"
         + _table(shown)
     )
     return Result(
@@ -60,7 +60,11 @@ def run(extent: Extent) -> Result:
             "the U-Net.",
         ],
         arguments=extent.arguments,
-        circumstances=[("trained at commit", trained), ("seeds", "0")],
+        circumstances=[
+            ("trained at commit", trained),
+            ("seeds", "0"),
+            ("threads of the networks", str(extent.threads or "all cores")),
+        ],
     )
 
 

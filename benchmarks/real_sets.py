@@ -56,10 +56,11 @@ def run(extent: Extent) -> Result:
         "Real images of other kinds",
         "Three sets of real images with labels that people made, none of a battery: how the "
         "systems do where contrast is faint, a class is rare, or classes are many. Systems: E-Net "
-        "with the decoder `light`, first of `table1_binary`, and its members; MANet and "
-        "Adapted-LCGAR, the first single networks of `table2_nmc`; `e-net-even`, which weighs "
-        "these four alike; and the classical rivals. All learn by the Dice loss but Adapted-LCGAR, "
-        "which sees pixels, not patches.",
+        "with the decoder `light`, first of `table1_binary`, and its members, U-Net and "
+        "TransforCNN; MANet and Adapted-LCGAR, the first single networks of `table2_nmc` when "
+        "they were chosen; `e-net-even`, which weighs these four networks alike; and the classical "
+        "rivals. The networks learn by the Dice loss, Adapted-LCGAR by cross-entropy, as it sees "
+        "pixels, not patches.",
         parts,
         [*notes, "Few test images each: differences of a few hundredths may be chance."],
         arguments=extent.arguments,

@@ -67,7 +67,7 @@ def notes(outcome: Outcome) -> list[str]:
         "held against the paper's.",
         "The best weights are chosen on evenly spread validation patches, at least 16 and at most "
         "an eighth of the patches between two looks (`train.validation_pixels`); E-Net's "
-        f"weights are searched on all of them. {_weights(outcome)}",
+        f"weights are searched on all of them. {_weights(outcome)}".rstrip(),
     ]
 
 

@@ -1,5 +1,7 @@
 """Labelling in rounds: a second training starts from the model of the first."""
 
+import json
+
 import pytest
 import yaml
 
@@ -60,22 +62,30 @@ def test_the_second_round_starts_from_the_first(path):
 def test_a_path_names_a_model_of_another_study(path, tmp_path):
     other = tmp_path / "recipe.yaml"
     other.write_text(yaml.safe_dump(RECIPE, sort_keys=False))
-    folder = Study.load(path).root / "models" / "round-1"
-    found = Study.load(other, ("train.model=mine", f"train.start_from={folder}"))
-    run_study(found, say=silent)
-    start = ModelBundle.load(folder)
+    first = Study.load(path).root / "models" / "round-1"
+    learnt = json.loads((first / "split.json").read_text())["train"][0]
+    held_out = f'train.split.test=["{learnt[0]}[{learnt[1]}]"]'
+    found = Study.load(other, ("train.model=mine", f"train.start_from={first}", held_out))
+    run_study(found, say=silent)  # another study's scans: what they are called says nothing
     mine = ModelBundle.load(found.root / "models" / "mine")
-    assert f"model {start.fingerprint}" in mine.provenance.inputs
+    assert f"model {ModelBundle.load(first).fingerprint}" in mine.provenance.inputs
+
+    here = Study.load(path, ("train.model=mine", f"train.start_from={first}", held_out))
+    with pytest.raises(MismatchError, match="has learnt from slice"):  # before anything runs
+        list(check_study(here))
 
 
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        (("train.start_from=round-1",), RecipeError, "'start_from: round-1' would be overwritten"),
+        (("train.start_from=round-1",), RecipeError, "'round-1', would be overwritten"),
+        (("train.start_from={models}/round-1",), RecipeError, "would be overwritten"),
         ((*SECOND, "train.network.channels=6"), MismatchError, "is of another kind"),
         ((*SECOND, "train.start_from=round-9"), ReadError, "no model here"),
     ],
 )
 def test_what_cannot_be_started_from_is_refused_before_anything_runs(path, changes, error, message):
+    models = Study.load(path).root / "models"
+    given = [change.format(models=models) for change in changes]
     with pytest.raises(error, match=message):
-        list(check_study(Study.load(path, changes)))
+        list(check_study(Study.load(path, given)))

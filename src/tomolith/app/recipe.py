@@ -57,15 +57,6 @@ class TrainSection(TrainSettings):
             raise ValueError("'unlabelled_scans' need a method: 'unlabelled: mean_teacher'")
         return self
 
-    @model_validator(mode="after")
-    def _starts_from_another(self) -> TrainSection:
-        if self.start_from == self.model:
-            raise ValueError(
-                f"'start_from: {self.model}' would be overwritten; give the new one another name "
-                "with 'model'"
-            )
-        return self
-
 
 class EnsembleSection(EnsembleSettings):
     """Section ``ensemble``: which models are averaged, and what the result is called."""

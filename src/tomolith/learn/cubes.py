@@ -74,7 +74,7 @@ def train(
                 where=example.scan_id,
                 mend="lower 'train.patch_px', or leave the scan out",
             )
-    plan = plan_training(examples, settings, schema, start)
+    plan = plan_training(examples, settings, schema, start=start)
     return run_training(
         plan, settings, folder, started_s=started_s, trainer=partial(CubeTrainer, plan=plan)
     )

@@ -35,7 +35,7 @@ def train(
     ``at_pixels(image, pixels) -> logits (N, n_classes)``.
     """
     started_s = time.monotonic()
-    plan = plan_training(examples, settings, schema, start)
+    plan = plan_training(examples, settings, schema, start=start)
     return run_training(plan, settings, folder, started_s=started_s, trainer=PixelTrainer)
 
 

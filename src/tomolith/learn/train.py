@@ -130,12 +130,13 @@ def train(
     own = own_trainer(settings)
     if own is not None:
         module, _, name = own.partition(":")
+        given = {} if start is None else {"start": start}
         trained: TrainResult = getattr(importlib.import_module(module), name)(
-            examples, settings, folder, schema=schema, start=start
+            examples, settings, folder, schema=schema, **given
         )
         return trained
     started_s = time.monotonic()
-    plan = plan_training(examples, settings, schema, start)
+    plan = plan_training(examples, settings, schema, start=start)
     trainer = Trainer if settings.unlabelled.method == "none" else WeakTrainer
     return run_training(plan, settings, folder, started_s=started_s, trainer=trainer)
 
@@ -193,6 +194,7 @@ def plan_training(
     examples: Sequence[Example],
     settings: TrainSettings,
     schema: ClassSchema,
+    *,
     start: Start | None = None,
 ) -> TrainingPlan:
     """Clean the labels, find the labelled slices, divide them; raises as :func:`train` does.
@@ -255,7 +257,8 @@ def run_training(
         progress = read_checkpoint(checkpoint, key=key, network=network, optimizer=run.optimizer)
         with disk_errors(folder):  # no older model may look whole beside the split and log of this
             (folder / "model.yaml").unlink(missing_ok=True)
-        write_text(folder / "split.json", json.dumps(plan.parts.to_dict(), indent=1))
+        history = {} if plan.start is None else plan.start.history()
+        write_text(folder / "split.json", json.dumps(plan.parts.to_dict() | history, indent=1))
         progress = run.run(progress or Progress(), started_s=started_s)
         temperature = run.temperature(progress)
     bundle = _bundle(plan, settings, progress=progress, key=key, temperature=temperature)

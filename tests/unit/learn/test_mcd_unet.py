@@ -27,6 +27,16 @@ def test_prediction_is_the_mean_of_the_passes():
     assert float(passes.std(0).mean()) > 0.005  # and they do differ
 
 
+def test_without_dropout_one_pass_is_all(monkeypatch):
+    net = _net(dropout=0.0).eval()
+    image = torch.randn(1, 1, 16, 16)
+    expected = net._rise(net._sink(image), 0).softmax(dim=1)
+    seen, rise = [], net._rise
+    monkeypatch.setattr(net, "_rise", lambda skips, which: seen.append(which) or rise(skips, which))
+    torch.testing.assert_close(net(image).exp(), expected)
+    assert seen == [0]
+
+
 def test_labels_depend_neither_on_the_batch_nor_on_the_cut():
     net = _net().eval()
     image = torch.randn(3, 1, 160, 160)

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from tomolith.core import PRESETS
-from tomolith.errors import MismatchError
+from tomolith.errors import IntegrityError, MismatchError
 from tomolith.label.splits import SliceRange, Split
+from tomolith.learn.networks import NETWORKS
 from tomolith.learn.settings import TrainSettings
 from tomolith.learn.start import Start
 from tomolith.learn.train import plan_training, train
@@ -29,7 +30,6 @@ SMALL = {
     "learning_rate": 0.01,
     "split": {"validation": "a[5]", "test": "a[3]"},
 }
-PARTS = Split((SliceRange("a", 4, 5),), (SliceRange("b", 0, 9),))
 
 
 def settings(**changes):
@@ -44,7 +44,7 @@ def first(blob_example, tmp_path_factory):
 
 def test_the_first_weights_are_those_of_the_model(first, blob_example, tmp_path):
     still = settings(epochs=1, patches_per_epoch=8, learning_rate=1e-12)
-    start = Start(first.bundle, first.split)
+    start = Start(first.bundle, first.split.train)
     found = train([blob_example()], still, tmp_path / "a", schema=SCHEMA, start=start).bundle
     plain = train([blob_example()], still, tmp_path / "b", schema=SCHEMA).bundle
     learnt = [name for name in found.weights if name.endswith("weight")]
@@ -58,7 +58,7 @@ def test_the_first_weights_are_those_of_the_model(first, blob_example, tmp_path)
 def test_another_start_is_another_training(first, blob_example):
     other = replace(first.bundle, weights={n: t + 1 for n, t in first.bundle.weights.items()})
     starts = (None, Start(first.bundle), Start(other))
-    plans = [plan_training([blob_example()], settings(), SCHEMA, start) for start in starts]
+    plans = [plan_training([blob_example()], settings(), SCHEMA, start=start) for start in starts]
     assert len({plan.key(settings()) for plan in plans}) == 3
 
 
@@ -95,7 +95,8 @@ def test_networks_with_a_training_of_their_own_start_too(network, depth, blob_ex
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({"network": "unet"}, "network: "),
+        ({"network": "ynet"}, "network: unet, and ynet is to be trained"),
+        ({"network": {"name": "unet", "channels": 6, "depth": 2}}, "network: .* of another size"),
         ({"plane": "xz"}, "plane: xy, and xz is to be trained"),
         ({"context_slices": 1}, "slices seen at a time: 1, and 3 is to be trained"),
         ({"normalisation": {"method": "zscore"}}, "normalisation: "),
@@ -111,6 +112,16 @@ def test_a_model_of_other_classes_is_refused(first):
         Start(first.bundle).check(settings(), PRESETS["li-operando"])
 
 
+def test_options_that_change_no_weight_may_differ(first, tmp_path):
+    dropped = settings(network={"name": "mcd_unet", "channels": 4, "depth": 2, "dropout": 0.3})
+    like = dropped.network.model_copy(
+        update={"options": {**dropped.network.options, "dropout": 0.1}}
+    )
+    weights = NETWORKS.build(like, 1, 2).state_dict()
+    start = Start(replace(first.bundle, network=like, weights=weights))
+    start.check(dropped, SCHEMA)
+
+
 @pytest.mark.parametrize(
     ("learnt", "gap", "is_refused"),
     [
@@ -123,8 +134,8 @@ def test_a_model_of_other_classes_is_refused(first):
     ],
 )
 def test_slices_that_a_model_has_learnt_from_cannot_be_held_out(first, learnt, gap, is_refused):
-    held_out = replace(PARTS, train=(), validation=PARTS.train)
-    start = Start(first.bundle, Split((SliceRange("b", 4, 5), SliceRange("a", *learnt)), ()))
+    held_out = Split((), (SliceRange("a", 4, 5),), (SliceRange("b", 0, 9),))
+    start = Start(first.bundle, (SliceRange("c", 4, 5), SliceRange("a", *learnt)))
     if not is_refused:
         start.check_held_out(held_out, gap=gap)
         return
@@ -132,13 +143,31 @@ def test_slices_that_a_model_has_learnt_from_cannot_be_held_out(first, learnt, g
         start.check_held_out(held_out, gap=gap)
 
 
-def test_the_split_of_a_model_of_another_study_is_not_known(first):
-    assert Start.load(first.folder, same_scans=True).split == first.split
-    assert Start.load(first.folder, same_scans=False).split is None
+def test_a_slice_of_another_plane_cuts_all_slices_of_the_test(first):
+    start = Start(first.bundle, (SliceRange("a", 0, 2),))
+    parts = Split((), (SliceRange("a", 50, 51),), (SliceRange("b", 0, 9),), plane="xz")
+    start.check_held_out(parts, gap=1)
+    with pytest.raises(MismatchError, match="slices 90-98 is to be held out"):
+        start.check_held_out(replace(parts, test=(SliceRange("a", 90, 99),)), gap=1)
+
+
+def test_what_earlier_rounds_have_learnt_from_is_not_forgotten(first, blob_example, tmp_path):
+    start = Start(first.bundle, (SliceRange("b", 7, 8),))
+    found = train([blob_example()], settings(epochs=1), tmp_path, schema=SCHEMA, start=start)
+    learnt = Start.load(tmp_path, same_scans=True).learnt
+    assert learnt == (*found.split.train, SliceRange("b", 7, 8))
+    assert Start.load(tmp_path, same_scans=False).learnt == ()
+
+
+def test_a_damaged_split_is_told(first, tmp_path):
+    first.bundle.save(tmp_path)
+    (tmp_path / "split.json").write_text('{"train": [[')
+    with pytest.raises(IntegrityError, match="the split of the model cannot be read"):
+        Start.load(tmp_path, same_scans=True)
 
 
 def test_training_refuses_to_hold_out_what_its_start_has_learnt_from(first, blob_example, tmp_path):
-    start = Start(first.bundle, first.split)
+    start = Start(first.bundle, first.split.train)
     with pytest.raises(MismatchError, match="has learnt from slice"):
         train([blob_example()], settings(split={"validation": "a[0]"}), tmp_path, schema=SCHEMA,
               start=start)  # fmt: skip

@@ -12,6 +12,7 @@ from tomolith.app.study import Study
 from tomolith.core.plane import turn
 from tomolith.errors import InputError, RecipeError
 from tomolith.label.split_checks import check_names, check_whole_scans
+from tomolith.label.splits import LabelledScan, SliceRange, Split, named_parts
 from tomolith.learn.planes import check_context, check_planes
 from tomolith.learn.settings import TrainSettings
 
@@ -84,14 +85,15 @@ def check_planned_training(study: Study) -> None:
     Raises
     ------
     RecipeError
-        The network, the loss, the patch, the plane or the split cannot be.
+        The network, the loss, the patch, the plane or the split cannot be, or the model to start
+        from is the one that is to be trained.
     InputError
         Slices across are to train, and voxels are no cubes; or slices between their neighbours,
         and scans hold sections.
     ReadError
         There is no model to start from.
     MismatchError
-        It is of another kind.
+        It is of another kind, or has learnt from slices that are held out by name.
     MissingExtraError
         The network is of a library that is not installed.
     """
@@ -100,25 +102,61 @@ def check_planned_training(study: Study) -> None:
     section = study.recipe.train
     settings = only(TrainSettings, section)
     check_training(settings, study.schema)
-    if start := planned_start(study):
+    start = planned_start(study)
+    if start is not None:
         start.check(settings, study.schema)
     without = _without_labels(study)
     chosen = study.chosen_scans(section.scans, key="train.scans")
-    check_split(study, section, [i for i in chosen if i not in without])
+    labelled = [i for i in chosen if i not in without]
+    check_split(study, section, labelled)
+    if start is not None and start.learnt:
+        _check_named(study, section, start, labelled)
 
 
 def planned_start(study: Study) -> Start | None:
     """Return the model whose weights are the first; ``None`` for random ones.
 
-    Scans of another study may have the same names as those here, so of a model that is given by
-    its path it is not known which slices it has learnt from.
+    Scans of another study may have the same names as those here, so of a model of another study it
+    is not known which slices it has learnt from.
+
+    Raises
+    ------
+    ReadError
+        There is no model.
+    RecipeError
+        It is the one that is to be trained.
     """
     from tomolith.learn.start import Start
 
-    name = study.recipe.train.start_from
-    if name is None:
+    section = study.recipe.train
+    if section.start_from is None:
         return None
-    return Start.load(study.named_model(name), same_scans="/" not in name)
+    folder, models = study.named_model(section.start_from).resolve(), study.root / "models"
+    if folder == (models / section.model).resolve():
+        raise RecipeError(
+            f"the model to start from, '{section.start_from}', would be overwritten",
+            where="train.start_from",
+            mend="give the new one another name with 'train.model'",
+        )
+    return Start.load(folder, same_scans=folder.parent == models.resolve())
+
+
+def _check_named(
+    study: Study, settings: TrainSettings, start: Start, chosen: Sequence[str]
+) -> None:
+    """Refuse to hold out by name what the model to start from has learnt from."""
+    planned = {i: scan.grid for i, scan in study.planned_scans().items() if i in chosen}
+    sections = any(grid.sections for grid in planned.values())
+    scans = [
+        LabelledScan(i, tuple(range(turn(grid.shape_zyx, settings.plane)[0])))
+        for i, grid in planned.items()
+    ]
+    test, validation = (
+        tuple(SliceRange(scan_id, z, z + 1) for scan_id, z in sorted(places))
+        for places in named_parts(scans, settings.split)
+    )
+    parts = Split((), validation, test, plane=settings.plane)
+    start.check_held_out(parts, gap=0 if sections else settings.split.gap)
 
 
 def check_split(study: Study, settings: TrainSettings, chosen: Sequence[str]) -> None:

@@ -57,7 +57,7 @@ def train(
     time is that of both, also where the first was trained earlier.
     """
     started_s = time.monotonic()
-    plan = plan_training(examples, settings, schema, start)
+    plan = plan_training(examples, settings, schema, start=start)
     first = _first_stage(settings)
     network = NETWORKS.build(settings.network, 1, len(schema))
     if network.lcgar is None:
