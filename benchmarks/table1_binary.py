@@ -59,8 +59,7 @@ def notes(outcome: Outcome) -> list[str]:
         *_winner(outcome, SINGLE, "Of single networks"),
         goal_words(f"Best mIoU ({best})", outcome.score(best), WANTED_IOU),
         goal_words(f"Its mDSC ({best})", outcome.score(best, "dice"), WANTED_DICE),
-        difference_words(outcome, "transforcnn-light", ("transforcnn",)),
-        difference_words(outcome, "e-net-light", ("e-net",)),
+        *_differences(outcome),
         ruler_words(outcome),
         "The paper's patches are of real scans, at random 80/10/10, so that patches of one cell "
         "lie on both sides; here a cell is either learnt from or tested on. The numbers cannot be "
@@ -76,6 +75,13 @@ def _winner(outcome: Outcome, names: Sequence[str], which: str) -> Iterator[str]
     ranked = outcome.scored([s.name for s in outcome.comparison.ranked if s.name in names])
     if len(ranked) > 1:
         yield f"{which}: {winner_words(ranked)}"
+
+
+def _differences(outcome: Outcome) -> Iterator[str]:
+    """Say what the decoder ``light`` brings, where it was measured beside the other."""
+    for light, other in (("transforcnn-light", "transforcnn"), ("e-net-light", "e-net")):
+        if outcome.score(light) is not None and outcome.score(other) is not None:
+            yield difference_words(outcome, light, (other,))
 
 
 def _weights(outcome: Outcome) -> str:
