@@ -70,6 +70,6 @@ def test_one_image_of_one_cell_trains():
 @pytest.mark.parametrize("options", [{"skips": False}, {"bins": [1]}, {"dilation": 4}])
 def test_options_change_the_network(options):
     image = torch.randn(1, 1, 32, 48)
-    net = build(**options)
+    net = build(**options).train()  # untrained, features fade away unless batches normalise them
     assert net(image).shape == (1, 2, 32, 48)
-    assert not torch.allclose(net(image), build()(image))
+    assert float((net(image) - build().train()(image)).abs().max()) > 0.01
