@@ -9,7 +9,8 @@ from itertools import combinations
 import numpy as np
 
 from benchmarks.comparisons import Outcome
-from benchmarks.found import Found, count_pairs, labellers, true_channels
+from benchmarks.found import Found, count_pairs, true_channels
+from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.comparison.labellers import NetworkLabeller
 from tomolith.store.scan import Scan
 
@@ -70,13 +71,14 @@ def _shares(
 ) -> Iterator[tuple[str, list[np.ndarray]]]:
     """Yield networks and their probabilities (classes, y, x) in every slice, 255 for 1."""
     settings = outcome.study.recipe.compare.predict
-    for name, labeller in labellers(outcome):
-        if not isinstance(labeller, NetworkLabeller) or labeller.bundle.network.name == "ensemble":
+    for name, folder in outcome.runs.items():
+        if (outcome.score(name) or 0) <= FAILED:
             continue
-        if (outcome.score(name) or 0) > FAILED:
+        bundle = ModelBundle.load(folder)
+        if bundle.network.name != "ensemble":
             # as an ensemble averages them: not divided by the temperature
-            plain = NetworkLabeller(replace(labeller.bundle, temperature=1.0), settings)
-            found = [plain.judge_slice(scan, z)[1] for scan, z in slices]
+            labeller = NetworkLabeller(replace(bundle, temperature=1.0), settings)
+            found = [labeller.judge_slice(scan, z)[1] for scan, z in slices]
             yield name, [one for one in found if one is not None]
 
 

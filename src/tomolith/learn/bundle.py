@@ -242,8 +242,8 @@ class ModelBundle:
                     _size(volume.grid.voxel_size_um),
                 )
             )
-        if schema is not None and _classes(self.schema) != _classes(schema):
-            rows.append(("classes", _classes(self.schema), _classes(schema)))
+        if schema is not None and classes_text(self.schema) != classes_text(schema):
+            rows.append(("classes", classes_text(self.schema), classes_text(schema)))
         if rows:
             width = max(len(name) for name, *_ in rows)
             table = "\n".join(
@@ -338,5 +338,6 @@ def _size(size: tuple[float, ...] | None) -> str:
     return "unknown" if size is None else " × ".join(f"{v:g}" for v in size) + " µm"
 
 
-def _classes(schema: ClassSchema) -> str:
+def classes_text(schema: ClassSchema) -> str:
+    """Return names and values of the classes, in the order of the channels."""
     return ", ".join(f"{c.name}={c.value}" for c in schema.classes)

@@ -17,7 +17,7 @@ from tomolith.config import Component, settings_hash
 from tomolith.core import Provenance
 from tomolith.errors import InputError, MismatchError
 from tomolith.label.splits import Split
-from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.bundle import ModelBundle, classes_text
 from tomolith.learn.calibration import slices_temperature
 from tomolith.learn.device import make_fabric, torch_threads
 from tomolith.learn.ensemble_settings import EnsembleSettings
@@ -343,7 +343,7 @@ def _check_alike(members: Sequence[ModelBundle]) -> None:
 def _facts(bundle: ModelBundle) -> dict[str, str]:
     size = bundle.voxel_size_um
     return {
-        "classes": ", ".join(f"{c.name}={c.value}" for c in bundle.schema.classes),
+        "classes": classes_text(bundle.schema),
         "voxel size": "unknown" if size is None else " × ".join(f"{v:g}" for v in size) + " µm",
         "sections": str(bundle.sections),
         "normalisation": str(bundle.normalisation),

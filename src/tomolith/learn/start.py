@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tomolith.core import ClassSchema
 from tomolith.errors import IntegrityError, MismatchError
 from tomolith.label.splits import SliceRange, Split
-from tomolith.learn.bundle import ModelBundle
+from tomolith.learn.bundle import ModelBundle, classes_text
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.settings import TrainSettings
 
@@ -85,7 +87,7 @@ class Start:
         bundle = self.bundle
         pairs = {
             "network": (bundle.network.name, settings.network.name),
-            "classes": (_classes(bundle.schema), _classes(schema)),
+            "classes": (classes_text(bundle.schema), classes_text(schema)),
             "plane": (bundle.plane, settings.plane),
             "slices seen at a time": (bundle.in_channels, settings.in_channels),
             "normalisation": (bundle.normalisation, settings.normalisation.normalisation()),
@@ -106,7 +108,8 @@ class Start:
 
     def _other_sizes(self, settings: TrainSettings, n_classes: int) -> Iterable[str]:
         """Say where the network to be trained has other weights; options may differ else."""
-        network = NETWORKS.build(settings.network, settings.in_channels, n_classes)
+        with torch.random.fork_rng(devices=[]):
+            network = NETWORKS.build(settings.network, settings.in_channels, n_classes)
         wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
         found = {name: tuple(t.shape) for name, t in self.bundle.weights.items()}
         different = [n for n in {**wanted, **found} if wanted.get(n) != found.get(n)]
@@ -127,10 +130,11 @@ class Start:
         MismatchError
             Scores on such slices would be too good.
         """
+        cut = set() if parts.plane == "xy" else set(parts.test)
         for learnt in self.learnt:
             for held in (*parts.validation, *parts.test):
-                cuts = parts.plane != "xy" and held in parts.test
-                if learnt.scan_id == held.scan_id and (cuts or _apart(learnt, held) < gap):
+                is_near = held in cut or _apart(learnt, held) < gap
+                if learnt.scan_id == held.scan_id and is_near:
                     raise MismatchError(
                         f"the model to start from has learnt from {_text(learnt)} of "
                         f"'{learnt.scan_id}', and {_text(held)} is to be held out",
@@ -150,7 +154,3 @@ def _apart(one: SliceRange, other: SliceRange) -> int:
 def _text(part: SliceRange) -> str:
     last = part.z_stop - 1
     return f"slice {last}" if last == part.z_start else f"slices {part.z_start}-{last}"
-
-
-def _classes(schema: ClassSchema) -> str:
-    return ", ".join(f"{c.name}={c.value}" for c in schema.classes)
