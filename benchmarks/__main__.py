@@ -41,6 +41,7 @@ BENCHMARKS = (
     "real_sets",
     "ablations",
     "plane_fusion",
+    "slices_and_cubes",
     "out_of_distribution",
     "other_scan",
 )

@@ -16,6 +16,7 @@ from benchmarks.comparisons import (
     score_tables,
 )
 from benchmarks.extent import Extent, work_folder
+from tomolith.report.comparison import weight_notes
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def compare_by(protocol: Protocol, extent: Extent, page: Page) -> Result:
             page.title,
             f"{page.what(outcome)}\n\n{extent_words(outcome)}",
             [*score_tables(outcome), *page.more_tables(outcome)],
-            page.notes(outcome),
+            [*page.notes(outcome), *weight_notes(outcome.comparison)],
             arguments=extent.arguments,
             circumstances=circumstances_of(outcome),
             pictures=[

@@ -17,6 +17,8 @@ from tomolith.learn.settings import TrainSettings
 from tomolith.measure.reliability import Reliability
 from tomolith.store.scan import Scan
 
+FIRST_SEED = "These are the weights of the first seed, also of systems that have more."
+
 
 def labellers(outcome: Outcome) -> Iterator[tuple[str, Labeller]]:
     """Yield the systems of a comparison by name, as trained with the first seed."""

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.common import Result, table
 from benchmarks.comparisons import Outcome, Protocol, circumstances_of, extent_words, run_protocol
 from benchmarks.extent import Extent, work_folder
-from benchmarks.found import Found, find, labellers, noticed, number
+from benchmarks.found import FIRST_SEED, Found, find, labellers, noticed, number
 
 # Slices with labels of all three phases, by scan; each scan has its own grey scale, sharpness and
 # sample. The last one of each is left to test on, also where the scan trains.
@@ -91,7 +91,7 @@ def run(extent: Extent) -> Result:
         "trained three times, each time without any slice of one scan, from three or four slices "
         "of the others. *Same* are test slices of the scans that trained, *other* all of the one "
         "that did not. Each slice is normalised by its own percentiles; IoU is pooled over the "
-        f"slices.\n\n{extent_words(outcomes[0])}",
+        f"slices. {FIRST_SEED}\n\n{extent_words(outcomes[0])}",
         [_score_table(found), _class_table(found, names)],
         _notes(found),
         arguments=extent.arguments,

@@ -19,7 +19,7 @@ from benchmarks.comparisons import (
     slices_words,
 )
 from benchmarks.extent import Extent, folder_name, work_folder
-from benchmarks.found import Found, find, labellers, noticed, number
+from benchmarks.found import FIRST_SEED, Found, find, labellers, noticed, number
 from tomolith.phantom import PhantomSettings, make_phantom
 from tomolith.store.scan import Scan
 
@@ -65,7 +65,7 @@ def run(extent: Extent) -> Result:
         "The weights of `table3_operando`, trained on scans of one simulated cell, label scans of "
         f"another one (after pulses {' and '.join(str(p) for p in PULSES)}), of which one thing "
         "differs at a time. Each scan is normalised by its own percentiles, and patches have the "
-        "size in pixels that was trained. IoU is pooled over both scans."
+        f"size in pixels that was trained. IoU is pooled over both scans. {FIRST_SEED}"
         + slices_words(outcome)
         + "\n\n"
         + extent_words(outcome),

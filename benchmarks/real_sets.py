@@ -16,6 +16,7 @@ from benchmarks.comparisons import (
     small_png,
 )
 from benchmarks.extent import Extent, work_folder
+from tomolith.report.comparison import weight_notes
 
 _QUICK = {"compare": {"systems": ["unet", "multi_otsu"]}}
 PROTOCOLS = {
@@ -49,6 +50,7 @@ def run(extent: Extent) -> Result:
             parts += [f"## {title}\n\n{_DATA[title]} {extent_words(outcome)}"]
             parts += score_tables(outcome)
             notes.append(f"{title}. {rank_words(outcome, ())}")
+            notes += [f"{title}. {words}" for words in weight_notes(outcome.comparison)]
             if title in _MAY_BE_SHOWN:
                 pictures += _shown(outcome, title)
         more = circumstances_of(*outcomes)

@@ -16,11 +16,9 @@ from benchmarks.comparisons import (
     winner_words,
 )
 from benchmarks.extent import Extent
-from tomolith.learn.bundle import ModelBundle
 
 WANTED_IOU, WANTED_DICE = 0.951, 0.965
-SEARCHED = ("e-net", "e-net-light")
-NETWORKS = ("unet", "ynet", "transforcnn", "transforcnn-light", *SEARCHED)
+NETWORKS = ("unet", "ynet", "transforcnn", "transforcnn-light", "e-net", "e-net-light")
 PUBLISHED = ("unet", "ynet", "transforcnn", "e-net-paper")
 SINGLE = tuple(name for name in NETWORKS if not name.startswith("e-net"))
 PROTOCOL = Protocol(
@@ -55,6 +53,7 @@ def notes(outcome: Outcome) -> list[str]:
     best = outcome.best
     return [
         rank_words(outcome, NETWORKS),
+        *_blind(outcome),
         *_winner(outcome, PUBLISHED, "Of the systems as published, E-Net with the paper's weights"),
         *_winner(outcome, SINGLE, "Of single networks"),
         goal_words(f"Best mIoU ({best})", outcome.score(best), WANTED_IOU),
@@ -66,8 +65,17 @@ def notes(outcome: Outcome) -> list[str]:
         "held against the paper's.",
         "The best weights are chosen on evenly spread validation patches, at least 16 and at most "
         "an eighth of the patches between two looks (`train.validation_pixels`); E-Net's "
-        f"weights are searched on all of them. {_weights(outcome)}".rstrip(),
+        "weights are searched on all of them.",
     ]
+
+
+def _blind(outcome: Outcome) -> Iterator[str]:
+    """Say why a threshold may find nothing."""
+    if outcome.score("otsu", "iou", "lithium") == 0:
+        yield (
+            "`otsu` finds no lithium: parting the training patches at its threshold gives no "
+            "better mean IoU than calling all of them background."
+        )
 
 
 def _winner(outcome: Outcome, names: Sequence[str], which: str) -> Iterator[str]:
@@ -82,18 +90,6 @@ def _differences(outcome: Outcome) -> Iterator[str]:
     for light, other in (("transforcnn-light", "transforcnn"), ("e-net-light", "e-net")):
         if outcome.score(light) is not None and outcome.score(other) is not None:
             yield difference_words(outcome, light, (other,))
-
-
-def _weights(outcome: Outcome) -> str:
-    """Say which weights were found, with the first seed."""
-    found = []
-    for name in SEARCHED:
-        if name in outcome.runs:
-            options = ModelBundle.load(outcome.runs[name]).network.options
-            pairs = zip(options["members"], options["weights"], strict=True)
-            weights = ", ".join(f"{weight:.2f} for {member['name']}" for member, weight in pairs)
-            found.append(f"{name}, first seed: {weights}.")
-    return " ".join(found)
 
 
 def _alt(name: str) -> str:

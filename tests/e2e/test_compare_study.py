@@ -240,6 +240,7 @@ def test_figures_are_written_and_shown_in_the_report(study):
     assert "6 systems were compared" in page
     assert "best mean IoU first" in page
     assert "1, no spread" in page
+    assert "Weights of both: " in page
 
 
 def test_a_second_run_trains_nothing_and_a_change_only_what_it_concerns(study, tmp_path):

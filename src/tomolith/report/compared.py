@@ -17,11 +17,15 @@ from tomolith.measure.tables import read_table
 TRUTH = "truth"
 
 
+Weights = tuple[tuple[str, float], ...]  # member, share
+
+
 @dataclass(frozen=True)
 class SystemFiles:
     """One system: its method, its runs as (name, seed), and how its probabilities keep their word.
 
     ``reliability`` is that of all its runs together; ``None`` where there are no probabilities.
+    ``weights`` are those of an ensemble's members, for each run.
     """
 
     name: str
@@ -30,6 +34,7 @@ class SystemFiles:
     engine: str = ""
     patch_px: int = 0
     reliability: ReliabilityRecord | None = None
+    weights: tuple[Weights, ...] = ()
 
     @property
     def seeds_text(self) -> str:
@@ -45,6 +50,23 @@ class SystemFiles:
         if self.runs and self.runs[0][1] is None:
             return "none needed"
         return "1, no spread" if len(self.runs) == 1 else str(len(self.runs))
+
+    @property
+    def weights_text(self) -> str:
+        """The weights of an ensemble's members, in words; empty for other systems.
+
+        Examples
+        --------
+        >>> runs = (("e-s0", 0), ("e-s1", 1))
+        >>> found = ((("unet", 1.0), ("ynet", 0.0)), (("unet", 0.3), ("ynet", 0.7)))
+        >>> SystemFiles("e", "ensemble", runs, weights=found).weights_text
+        'unet alone (seed 0), 0.30 unet + 0.70 ynet (seed 1)'
+        """
+        texts = [_weights_text(weights) for weights in self.weights]
+        if len(set(texts)) < 2:
+            return "".join(texts[:1])
+        seeds = (seed for _, seed in self.runs)
+        return ", ".join(f"{t} (seed {seed})" for t, seed in zip(texts, seeds, strict=True))
 
 
 @dataclass(frozen=True)
@@ -121,6 +143,7 @@ def read_comparison(root: Path) -> Comparison | None:
                 s["engine"],
                 s["patch_px"],
                 _together([ReliabilityRecord.from_dict(r) for r in s.get("reliability", ())]),
+                tuple(tuple((str(m), float(w)) for m, w in run) for run in s.get("weights", ())),
             )
             for s in about["systems"]
         )
@@ -132,6 +155,13 @@ def read_comparison(root: Path) -> Comparison | None:
             where=folder / "compare.json",
             mend="run the step 'compare' again",
         ) from error
+
+
+def _weights_text(weights: Weights) -> str:
+    kept = [(name, share) for name, share in weights if share]
+    if len(kept) == 1:
+        return f"{kept[0][0]} alone"
+    return " + ".join(f"{share:.2f} {name}" for name, share in kept)
 
 
 def _together(records: Sequence[ReliabilityRecord]) -> ReliabilityRecord | None:

@@ -177,6 +177,11 @@ def _plain(row: CompareRow | None, form: str, factor: float = 1.0) -> str:
     return DASH if row is None or row.value is None else form.format(row.value * factor)
 
 
+def weight_notes(comparison: Comparison) -> list[str]:
+    """Return a sentence for each ensemble: how much each of its members weighs."""
+    return [f"Weights of {s.name}: {s.weights_text}." for s in comparison.ranked if s.weights]
+
+
 def notes(comparison: Comparison) -> list[str]:
     """Return the sentences that stand below the tables."""
     systems: Sequence[SystemFiles] = comparison.systems
@@ -194,6 +199,7 @@ def notes(comparison: Comparison) -> list[str]:
         "Peak memory is that of the whole process at batch 1, its libraries included. A "
         "multiplication and an addition count as two FLOP.",
     ]
+    found += weight_notes(comparison)
     if any(len(s.runs) == 1 and s.runs[0][1] is not None for s in systems):
         found.append(
             "Where there is one seed there is no spread: a difference to another system may be "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from tomolith.core import Box, ClassSchema
 from tomolith.errors import TomolithError
@@ -79,8 +79,8 @@ def draw(root: Path, comparison: Comparison) -> list[Drawn]:
     curves = curves_png(root, comparison, colours)
     if curves is not None:
         title = (
-            "Mean IoU on the validation slices during training; one line per seed, a dot where it "
-            "is best: these weights are kept"
+            "Mean IoU on the validation slices, and loss, during training; one line per seed, a "
+            "dot where the IoU is best: these weights are kept"
         )
         found.append(
             Drawn("comparison-training.png", curves, title, "Training curves of all networks")
@@ -251,31 +251,39 @@ def speed_png(comparison: Comparison, colours: dict[str, str]) -> bytes:
 def curves_png(root: Path, comparison: Comparison, colours: dict[str, str]) -> bytes | None:
     """Return the training curves of all networks in one figure; ``None`` where there is none.
 
-    A dot marks the best epoch, whose weights are kept. The axis shows the later half of each curve
-    whole; of the first epochs what fits. It never spans less than 0.05: a rise of some thousandths
-    is to look like one.
+    Above the mean IoU on the validation slices, below the training loss. A dot marks the best
+    epoch, whose weights are kept. The axis of the IoU shows the later half of each curve whole; of
+    the first epochs what fits. It never spans less than 0.05: a rise of some thousandths is to look
+    like one.
     """
-    figure = Figure(figsize=(7.6, 3.8), layout="constrained")
-    axes = figure.subplots()
-    late = []
+    figure = Figure(figsize=(7.6, 5.8), layout="constrained")
+    iou, loss = figure.subplots(2, sharex=True)
+    late: list[float] = []
     for i, system in enumerate(comparison.systems):
         colour, style = colours[system.name], _STYLES[i % len(_STYLES)]
         label: str | None = system.name
         for name, _ in system.runs:
-            curve = _validation_curve(root / "models" / name)
+            log = read_log(root / "models" / name / "log.csv")
+            curve = _points(log, "validation_iou")
             if curve:
                 x, y = zip(*curve, strict=True)
-                axes.plot(x, y, style, color=colour, label=label, lw=1.4, alpha=0.9)
-                axes.plot(*max(curve, key=lambda point: point[1]), "o", color=colour, ms=4)
+                iou.plot(x, y, style, color=colour, label=label, lw=1.4, alpha=0.9)
+                iou.plot(*max(curve, key=lambda point: point[1]), "o", color=colour, ms=4)
                 late += y[len(y) // 2 :]
                 label = None
+            if losses := _points(log, "train_loss"):
+                loss.plot(*zip(*losses, strict=True), style, color=colour, lw=1.4, alpha=0.9)
     if not late:
         return None
-    axes.set(xlabel="epoch", ylabel="mean IoU, validation slices")
-    axes.set_ylim(*_window(late))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    iou.set(ylabel="mean IoU, validation slices", ylim=_window(late))
+    loss.set(xlabel="epoch", ylabel="training loss, each of its own kind", yscale="log")
+    loss.yaxis.set_major_formatter("{x:g}")
+    loss.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    loss.yaxis.set_minor_formatter(NullFormatter())
+    loss.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(frameon=False, fontsize=9, loc="outside right upper")
-    _plain(axes, "both")
+    for axes in (iou, loss):
+        _plain(axes, "both")
     return to_png(figure)
 
 
@@ -293,10 +301,9 @@ def _window(scores: Sequence[float]) -> tuple[float, float]:
     return max(0.0, low - room), min(1.0, high + room)
 
 
-def _validation_curve(model: Path) -> list[tuple[float, float]]:
-    """Return epoch and mean IoU of each epoch that has one."""
-    log = read_log(model / "log.csv")
-    pairs = zip(log.get("epoch", ()), log.get("validation_iou", ()), strict=False)
+def _points(log: Mapping[str, Sequence[float | None]], name: str) -> list[tuple[float, float]]:
+    """Return epoch and value of each epoch that has one."""
+    pairs = zip(log.get("epoch", ()), log.get(name, ()), strict=False)
     return [(x, y) for x, y in pairs if x is not None and y is not None and math.isfinite(y)]
 
 

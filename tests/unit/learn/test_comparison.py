@@ -256,6 +256,12 @@ def test_a_result_comes_back_with_its_reliability(tmp_path):
         assert SystemResult.read(tmp_path) == kept
 
 
+def test_the_weights_of_an_ensemble_are_kept_with_its_result(tmp_path):
+    kept = replace(_result(), weights=(("unet", 0.25), ("ynet", 0.75)))
+    kept.save(tmp_path)
+    assert SystemResult.read(tmp_path) == kept
+
+
 def test_a_classical_method_is_fitted_once_for_all_its_slices(tmp_path, monkeypatch):
     fitted = []
     monkeypatch.setattr(

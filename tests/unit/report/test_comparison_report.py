@@ -82,6 +82,7 @@ def store(root: Path, comparison: Comparison) -> None:
             "runs": s.runs,
             "engine": s.engine,
             "patch_px": s.patch_px,
+            "weights": s.weights,
             "reliability": halves(s.reliability),
         }
         for s in comparison.systems
@@ -99,6 +100,14 @@ def test_what_was_written_is_read_back(tmp_path):
 def test_probabilities_of_all_seeds_are_read_back_together(tmp_path):
     store(tmp_path, trusted())
     assert read_comparison(tmp_path) == trusted()
+
+
+def test_the_weights_of_an_ensemble_are_told_below_the_tables(tmp_path):
+    found = ((("unet", 1.0), ("t-net", 0.0)), (("unet", 0.2), ("t-net", 0.8)))
+    joined = SystemFiles("both", "ensemble", (("both-s0", 0), ("both-s1", 1)), weights=found)
+    store(tmp_path, replace(make(), systems=(*make().systems, joined)))
+    told = [words for words in notes(read_comparison(tmp_path)) if words.startswith("Weights")]
+    assert told == ["Weights of both: unet alone (seed 0), 0.20 unet + 0.80 t-net (seed 1)."]
 
 
 def test_the_calibration_error_stands_in_the_table_where_there_is_one():

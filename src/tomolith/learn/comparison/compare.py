@@ -125,8 +125,8 @@ def describe(
 ) -> dict[str, Any]:
     """Return what the table does not say, as plain values for JSON.
 
-    Methods, runs, engines, the machine; of each run that has probabilities also how these keep
-    their word.
+    Methods, runs, engines, the machine; of ensembles the weights of each run; of each run that has
+    probabilities also how these keep their word.
     """
     timed = {timing.system: timing for timing in timings}
     systems = [
@@ -136,6 +136,7 @@ def describe(
             "runs": [[r.run, r.seed] for r in results if r.system == name],
             "engine": timed[name].engine,
             "patch_px": timed[name].patch_px,
+            "weights": [r.weights for r in results if r.system == name and r.weights],
             "reliability": [
                 asdict(r.reliability) for r in results if r.system == name and r.reliability
             ],
@@ -231,7 +232,7 @@ class Comparison:
         result = SystemResult(run.name, run.system, run.method.name, run.seed, key)
         started_s = time.monotonic()
         if run.is_ensemble:
-            self._join(run, folder)
+            result = replace(result, weights=self._join(run, folder))
         elif run.is_classical:
             self._labeller(run)
         else:
@@ -242,17 +243,19 @@ class Comparison:
         result.save(folder)
         return result
 
-    def _join(self, run: Run, folder: Path) -> None:
+    def _join(self, run: Run, folder: Path) -> tuple[tuple[str, float], ...]:
+        """Make an ensemble; return its members with their weights."""
         from tomolith.learn.ensemble import ensemble
 
         options = ensemble_options(run.method)
-        ensemble(
+        made = ensemble(
             [ModelBundle.load(self.folder(name)) for name in run.members],
             options.model_copy(update={"members": run.members}),
             folder,
             examples=self._plan.examples,
             splits=[self._plan.parts] * len(run.members),
         )
+        return tuple(zip(options.members, made.weights, strict=True))
 
     def _labeller(self, run: Run) -> Labeller:
         if run.is_classical:

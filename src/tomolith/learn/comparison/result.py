@@ -40,6 +40,8 @@ class SystemResult:
         Time of training.
     n_epochs
         ``None`` for what is not trained in epochs.
+    weights
+        Of an ensemble: its members with their shares, which sum to 1.
     images
         Accuracy of each test slice.
     scores
@@ -67,6 +69,7 @@ class SystemResult:
     labels_key: str = ""
     seconds: float = 0.0
     n_epochs: int | None = None
+    weights: tuple[tuple[str, float], ...] = ()
     images: tuple[ImageScore, ...] = ()
     scores: tuple[ScoreRow, ...] = ()
     confusion: ConfusionRecord | None = None
@@ -92,6 +95,7 @@ class SystemResult:
             trust = values["reliability"]
             return replace(
                 found,
+                weights=tuple((name, share) for name, share in found.weights),
                 images=tuple(ImageScore(**image) for image in values["images"]),
                 scores=tuple(ScoreRow(**row) for row in values["scores"]),
                 confusion=_confusion(values["confusion"]),

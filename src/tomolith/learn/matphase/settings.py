@@ -21,7 +21,8 @@ class MatPhaseSettings(Settings):
     ugsm_time_frac
         Share of ``train.minutes`` that the first stage may take.
     epochs
-        Of the second stage, which draws ``train.pixels`` local patches per step.
+        Of the second stage, which draws ``train.pixels`` local patches per step. An epoch is
+        ``train.patches_per_epoch`` patches, as in the first, so ``crops`` a step.
     crops
         Patches per step of the second stage, out of which the local patches are drawn.
     levels
