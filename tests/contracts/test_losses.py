@@ -210,6 +210,8 @@ def test_dice_by_hand():
     ("name", "options"),
     [
         ("cross_entropy", {"label_smoothing": 1.5}),
+        ("weighted_cross_entropy", {"weights": {}}),
+        ("weighted_cross_entropy", {"weights": {"pore": -1}}),
         ("dice", {"smooth": 0}),
         ("balanced_cross_entropy", {"beta": 1.0}),
         ("balanced_cross_entropy", {"beta": "volume"}),
@@ -220,3 +222,10 @@ def test_dice_by_hand():
 def test_an_option_out_of_range_is_refused(name, options):
     with pytest.raises(RecipeError, match="cannot be built"):
         _loss(name, **options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_option_of_another_type_is_refused(name):
+    for option in LOSSES.options(name):
+        with pytest.raises(RecipeError, match=f"option '{option}' of loss '{name}' is"):
+            _loss(name, **{option: [1, 5]})

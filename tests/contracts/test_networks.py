@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
 from network_helpers import build as _build
-from network_helpers import shaped
+from network_helpers import component, shaped
 from tomolith.config import Component
 from tomolith.errors import InputError, RecipeError
 from tomolith.learn.networks import NETWORKS
@@ -110,6 +112,39 @@ def test_a_wrong_option_names_the_nearest(name):
     if "norm" in known:
         with pytest.raises(RecipeError, match="may be 'batch' or 'none'"):
             NETWORKS.build(Component(name=name, options={"norm": "instance"}), 1, 2)
+
+
+def _options_of(name, *kinds):
+    return {k: p for k, p in NETWORKS.options(name).items() if p.annotation in kinds}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("n", [0, -1])
+def test_a_number_below_one_is_refused_or_runs(name, n):
+    small = component(name).options
+    for option, parameter in _options_of(name, int, Sequence[int]).items():
+        value = n if parameter.annotation is int else [*parameter.default[:-1], n]
+        chosen = Component(name=name, options={**small, option: value})
+        try:
+            net = _build(chosen)
+        except RecipeError:
+            continue
+        net(torch.zeros(shaped(net, 1, 1, 64, 64)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dropout_that_is_no_share_is_refused(name):
+    for option in _options_of(name, float):
+        for value in (-0.5, 1.5):
+            with pytest.raises(RecipeError, match="dropout"):
+                _build(Component(name=name, options={**component(name).options, option: value}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_option_of_another_type_is_refused(name):
+    for option in NETWORKS.options(name):
+        with pytest.raises(RecipeError, match=f"option '{option}' of network '{name}' is"):
+            NETWORKS.build(Component(name=name, options={option: {0: None}}), 1, 2)
 
 
 def test_unet_is_the_papers():

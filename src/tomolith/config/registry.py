@@ -9,10 +9,22 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from tomolith.config.options import as_annotated, in_words
 from tomolith.config.settings import Settings, did_you_mean
 from tomolith.errors import RecipeError
+
+# how factories, and the libraries behind them, refuse a value
+_REFUSALS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class Component(Settings):
@@ -38,10 +50,41 @@ class Component(Settings):
             return {"name": value}
         if isinstance(value, Mapping) and "name" in value:
             given = dict(value)
-            options = dict(given.pop("options", {}))
+            options = given.pop("options", {})
+            if not isinstance(options, Mapping):
+                raise ValueError(f"options is {options!r}; it may be a mapping of names to values")
             name = given.pop("name")
             return {"name": name, "options": {**options, **given}}
         return value
+
+    @classmethod
+    def of(cls, value: Any) -> Component:
+        """Read a component that stands within the options of another.
+
+        Raises
+        ------
+        RecipeError
+            It is neither a name nor a mapping with one.
+
+        Examples
+        --------
+        >>> Component.of("unet").name
+        'unet'
+        >>> Component.of({"depth": 3})
+        Traceback (most recent call last):
+        ...
+        tomolith.errors.RecipeError: {'depth': 3} is no component
+          expected: a name, or a mapping of 'name' and options
+          to mend:  write its name, or 'name:' before its options
+        """
+        try:
+            return cls.model_validate(value)
+        except ValidationError:
+            raise RecipeError(
+                f"{value!r} is no component",
+                expected="a name, or a mapping of 'name' and options",
+                mend="write its name, or 'name:' before its options",
+            ) from None
 
 
 class Registry:
@@ -104,11 +147,35 @@ class Registry:
 
     def options(self, name: str) -> dict[str, inspect.Parameter]:
         """Return the keyword-only parameters that a user may set."""
-        signature = inspect.signature(self.load(name))
+        target = self.load(name)
+        try:
+            signature = inspect.signature(target, eval_str=True)
+        except Exception:  # an annotation of names that are imported for type checkers alone
+            signature = inspect.signature(target)
         return {
             key: parameter
             for key, parameter in signature.parameters.items()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        }
+
+    def given(self, component: Component, /) -> dict[str, Any]:
+        """Return the component's options, each as the type that its factory names.
+
+        Raises
+        ------
+        RecipeError
+            The name or an option is unknown, or a value is of another type.
+        """
+        known = self.options(component.name)
+        owner = f"{self.kind} '{component.name}'"
+        for option in component.options:
+            if option not in known:
+                raise RecipeError(
+                    f"unknown option '{option}' of {owner}", mend=did_you_mean(option, known)
+                )
+        return {
+            option: _read(value, known[option], owner=owner)
+            for option, value in component.options.items()
         }
 
     def build(self, component: Component, /, *args: Any) -> Any:
@@ -119,18 +186,28 @@ class Registry:
         RecipeError
             The name or an option is unknown, or the factory refuses a value.
         """
-        target = self.load(component.name)
-        known = self.options(component.name)
-        for option in component.options:
-            if option not in known:
-                raise RecipeError(
-                    f"unknown option '{option}' of {self.kind} '{component.name}'",
-                    mend=did_you_mean(option, known),
-                )
+        target, options = self.load(component.name), self.given(component)
         try:
-            return target(*args, **component.options)
-        except (TypeError, ValueError) as error:
+            return target(*args, **options)
+        except _REFUSALS as error:
+            found = ", ".join(f"{name}: {value!r}" for name, value in options.items())
+            known = ", ".join(self.options(component.name)) or "none"
+            what = f"{self.kind} '{component.name}'{' with ' * bool(found)}{found}"
             raise RecipeError(
-                f"{self.kind} '{component.name}' cannot be built: {error}",
-                mend=f"correct its options; it takes {', '.join(known) or 'none'}",
+                f"{what} cannot be built: {str(error) or type(error).__name__}",
+                mend=f"correct its options; it takes {known}",
             ) from error
+
+
+def _read(value: Any, parameter: inspect.Parameter, *, owner: str) -> Any:
+    """Return the value of one option, as its parameter is annotated."""
+    try:
+        return as_annotated(value, parameter.annotation)
+    except ValueError:
+        default = parameter.default
+        instead = "" if default in (None, parameter.empty) else f", or leave it out for {default!r}"
+        raise RecipeError(
+            f"option '{parameter.name}' of {owner} is {value!r}",
+            expected=in_words(parameter.annotation),
+            mend=f"correct '{parameter.name}'{instead}",
+        ) from None

@@ -17,9 +17,9 @@ def own_trainer(settings: TrainSettings) -> str | None:
     Raises
     ------
     RecipeError
-        The network is unknown, or has one and cannot learn from what is unlabelled or see
-        neighbouring slices, or sees cubes where a plane is chosen; or is an ensemble of which a
-        member has one.
+        The network or an option is unknown; or it has one and cannot learn from what is unlabelled
+        or see neighbouring slices, or sees cubes where a plane is chosen; or is an ensemble of
+        which a member has one.
 
     Examples
     --------
@@ -56,8 +56,8 @@ def own_trainer(settings: TrainSettings) -> str | None:
 
 def _refuse_members_trained_apart(network: Component) -> None:
     """Refuse to train at once what has to be trained member by member."""
-    for member in network.options.get("members", ()):
-        name = Component.model_validate(member).name
+    for member in NETWORKS.given(network).get("members", ()):
+        name = Component.of(member).name
         if getattr(NETWORKS.load(name), "trainer", None) is not None:
             raise RecipeError(
                 f"the member '{name}' of the network '{network.name}' has a training of its own",

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 SERIES = "series"
 """What stands in the column ``scan`` of numbers that belong to the whole series."""
 
+TRUTH = "truth"
+"""What stands in the column ``system`` of the true amounts."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:

@@ -14,9 +14,6 @@ from tomolith.measure.reliability import ReliabilityRecord
 from tomolith.measure.rows import CompareRow
 from tomolith.measure.tables import read_table
 
-TRUTH = "truth"
-
-
 Weights = tuple[tuple[str, float], ...]  # member, share
 
 

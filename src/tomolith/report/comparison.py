@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tomolith.measure.rows import CompareRow
-from tomolith.report.compared import TRUTH, Comparison, SystemFiles, read_comparison
+from tomolith.measure.rows import TRUTH, CompareRow
+from tomolith.report.compared import Comparison, SystemFiles, read_comparison
 from tomolith.report.tabulate import Table, TableRow
 from tomolith.report.words import DASH, duration
 

@@ -17,7 +17,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from tomolith.core import Box, ClassSchema
 from tomolith.errors import TomolithError
-from tomolith.report.compared import TRUTH, Comparison
+from tomolith.measure.rows import TRUTH
+from tomolith.report.compared import Comparison
 from tomolith.report.dot_names import Dot, name_dots
 from tomolith.report.figures import to_png
 from tomolith.report.previews import overlay, window

@@ -9,7 +9,7 @@ from tomolith.app.check import check_study
 from tomolith.app.run import run_study
 from tomolith.app.steps.compare import planned_bytes
 from tomolith.app.study import Study
-from tomolith.errors import TomolithError
+from tomolith.errors import RecipeError, TomolithError
 
 RECIPE = """
 name: a
@@ -62,6 +62,7 @@ def _gib(study: Study) -> float:
 
 WRONG = {
     "loss: focal_tverski": "unknown loss",
+    "loss: {name: weighted_cross_entropy, weights: [1, 5]}": "option 'weights' of loss",
     "patch_px: 60": "patch_px is 60",
     "split: {test: [cell0-t99]}": "'cell0-t99' is no labelled scan",
     "split: {test: ['cell0-t12[30-40]']}": "holds no labelled slice",
@@ -81,6 +82,48 @@ def test_a_training_that_cannot_be_is_refused_before_anything_runs(tmp_path, sec
     with pytest.raises(TomolithError, match=re.escape(found)):
         run_study(study, say=lambda line: None)
     assert not study.scans_folder.exists()
+
+
+WRONG_NETWORKS = {
+    "{name: matphase, parts: [ugsm, lcgar]}": "option 'parts' of network 'matphase'",
+    "{name: transforcnn, channels: -4}": "channels is -4",
+    "{name: resnet18_centre, channels: 0}": "channels is 0",
+    "{name: unet_plus_plus, encoder: 3}": "option 'encoder' of network 'unet_plus_plus'",
+}
+
+
+@pytest.mark.parametrize(("wrong", "found"), WRONG_NETWORKS.items())
+@pytest.mark.parametrize("section", ["train", "compare"])
+def test_a_network_that_cannot_be_built_is_refused(tmp_path, section, wrong, found):
+    system = f"{{name: last, method: {wrong}}}"
+    given = f"{{network: {wrong}}}" if section == "train" else f"{{systems: [otsu, {system}]}}"
+    with pytest.raises(RecipeError, match=re.escape(found)) as caught:
+        list(check_study(_study(tmp_path, f"{RECIPE}{section}: {given}\n")))
+    assert str(caught.value.where).endswith("train.network")
+    assert caught.value.mend
+
+
+def test_members_that_are_no_list_are_refused(tmp_path):
+    text = f"{RECIPE}train: {{network: {{name: ensemble, members: 3}}}}\n"
+    with pytest.raises(RecipeError, match="option 'members' of network 'ensemble' is 3"):
+        list(check_study(_study(tmp_path, text)))
+
+
+WRONG_COMPARISONS = {
+    "systems: [unet], seeds: [-1]": "'compare.seeds.0' is -1",
+    "systems: [unet], seeds: [0, 0, 0]": "'compare.seeds' is [0, 0, 0]",
+    "systems: [unet, {name: unet-s0, method: otsu}]": "would both be called 'unet-s0'",
+    "systems: [{name: truth, method: unet}]": "is 'truth'",
+    "systems: [unet], train: {network: ynet, seed: 7}": "it has 'network'",
+    "systems: [unet, {name: mean, method: {name: ensemble, members: 3}}]": "needs 'members'",
+}
+
+
+@pytest.mark.parametrize(("wrong", "found"), WRONG_COMPARISONS.items())
+def test_a_comparison_that_contradicts_itself_is_refused(tmp_path, wrong, found):
+    with pytest.raises(RecipeError, match=re.escape(found)) as caught:
+        _study(tmp_path, f"{RECIPE}compare: {{{wrong}}}\n")
+    assert str(caught.value.where).endswith("recipe.yaml")
 
 
 def test_a_comparison_without_test_slices_is_refused(tmp_path):

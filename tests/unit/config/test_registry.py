@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from tomolith.config import Component, Registry
-from tomolith.errors import RecipeError
+from tomolith.errors import MissingExtraError, RecipeError
 
 MODULE = "registry_probe"
 
@@ -17,6 +17,9 @@ def _probe_module(tmp_path, monkeypatch):
     """Write an importable module of components, as a third party would."""
     (tmp_path / f"{MODULE}.py").write_text(
         '''
+from collections.abc import Mapping, Sequence
+from tomolith.errors import MissingExtraError
+
 class Dice:
     """Overlap loss.
 
@@ -29,6 +32,18 @@ class Dice:
 
 def plain():
     return "plain"
+
+def deep(*, sizes: "Sequence[int]" = (1, 2), kind: "Unknown" = None, best: str = "a"):
+    if best == "gone":
+        raise AttributeError("no attribute 'split'")
+    if best == "broken":
+        raise RuntimeError
+    return sizes, kind, best
+
+def annotated(*, sizes: Sequence[int] = (1, 2), n: int, weights: Mapping[str, float] | None = None):
+    if n == 0:
+        raise MissingExtraError("not installed")
+    return [1 / n for _ in sizes]
 '''
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -40,6 +55,12 @@ def plain():
 def losses() -> Registry:
     entries = {"dice": f"{MODULE}:Dice", "plain": f"{MODULE}:plain"}
     return Registry("loss", entries, group="tomolith.probe")
+
+
+@pytest.fixture
+def nets() -> Registry:
+    entries = {name: f"{MODULE}:{name}" for name in ("deep", "annotated")}
+    return Registry("net", entries, group="tomolith.probe")
 
 
 def test_names_are_sorted_and_nothing_is_imported_yet(losses):
@@ -80,6 +101,68 @@ def test_a_value_that_the_component_refuses_is_a_recipe_error(losses):
     assert "smooth" in (caught.value.mend or "")
 
 
+@pytest.mark.parametrize(
+    ("options", "found", "expected", "mend"),
+    [
+        (
+            {"n": [1]},
+            "option 'n' of net 'annotated' is [1]",
+            "a whole number",
+            "correct 'n'",
+        ),
+        (
+            {"n": 1, "sizes": 3},
+            "option 'sizes' of net 'annotated' is 3",
+            "a list, each entry a whole number",
+            "correct 'sizes', or leave it out for (1, 2)",
+        ),
+        (
+            {"n": 1, "weights": [1, 5]},
+            "option 'weights' of net 'annotated' is [1, 5]",
+            "names, each with a number",
+            "correct 'weights'",
+        ),
+    ],
+)
+def test_a_value_of_another_type_is_told_with_what_is_asked_for(
+    nets, options, found, expected, mend
+):
+    with pytest.raises(RecipeError) as caught:
+        nets.build(Component(name="annotated", options=options))
+    assert (caught.value.found, caught.value.expected) == (found, expected)
+    assert caught.value.mend == mend
+
+
+def test_a_value_is_given_as_its_annotation_says(nets):
+    options = {"n": 2.0, "sizes": ["1", 2]}
+    assert nets.given(Component(name="annotated", options=options)) == {"n": 2, "sizes": [1, 2]}
+    assert options == {"n": 2.0, "sizes": ["1", 2]}
+
+
+def test_annotations_that_cannot_be_evaluated_leave_the_value_to_the_factory(nets):
+    options = {"kind": 3, "sizes": "x"}
+    assert nets.build(Component(name="deep", options=options)) == ("x", 3, "a")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("deep", {"best": "gone"}, "net 'deep' with best: 'gone' cannot be built: no attribute"),
+        ("deep", {"best": "broken"}, "cannot be built: RuntimeError"),
+        ("annotated", {}, "net 'annotated' cannot be built: .*'n'"),
+    ],
+)
+def test_however_a_factory_fails_the_options_are_told(nets, name, options, words):
+    with pytest.raises(RecipeError, match=words) as caught:
+        nets.build(Component(name=name, options=options))
+    assert "it takes sizes" in str(caught.value.mend)
+
+
+def test_an_error_that_is_raised_on_purpose_stays_as_it_is(nets):
+    with pytest.raises(MissingExtraError, match="not installed"):
+        nets.build(Component(name="annotated", options={"n": 0}))
+
+
 def test_the_summary_is_the_first_line_of_the_docstring(losses):
     assert losses.summary("dice") == "Overlap loss."
     assert losses.summary("plain") == ""
@@ -116,3 +199,16 @@ def test_a_component_reads_alike_from_every_spelling(given):
 def test_a_component_needs_a_name():
     with pytest.raises(ValidationError):
         Component.model_validate({"smooth": 2.0})
+
+
+def test_options_are_a_mapping():
+    with pytest.raises(ValidationError, match="options is 3"):
+        Component.model_validate({"name": "dice", "options": 3})
+
+
+def test_a_component_within_options_is_read_or_refused():
+    assert Component.of({"name": "dice", "smooth": 2.0}).options == {"smooth": 2.0}
+    for wrong in ({"smooth": 2.0}, {"name": 3}, {"name": "dice", "options": 3}, 3):
+        with pytest.raises(RecipeError, match="is no component") as caught:
+            Component.of(wrong)
+        assert caught.value.expected == "a name, or a mapping of 'name' and options"

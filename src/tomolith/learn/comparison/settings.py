@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tomolith.config import Component, Settings, did_you_mean, parse_settings
 from tomolith.errors import RecipeError
 from tomolith.learn.ensemble_settings import EnsembleSettings
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.settings import PredictSettings, TrainSettings
+from tomolith.measure.rows import TRUTH
 
 if TYPE_CHECKING:
     from tomolith.learn.classical.forest import ForestSettings
@@ -24,6 +25,19 @@ ENSEMBLE = "ensemble"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # these decide what is learnt from and tested on, and so must be the same for all systems
 _COMMON = ("split", "network", "seed")
+# these differ from run to run, and so mean nothing for all of them
+_OF_A_RUN = ("network", "seed")
+
+
+def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("each seed once: the same seed gives the same training")
+    return seeds
+
+
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_each_once)
+]
 
 
 class SystemSettings(Settings):
@@ -53,7 +67,7 @@ class SystemSettings(Settings):
     name: str
     method: Component | None = None
     train: dict[str, Any] = Field(default_factory=dict)
-    seeds: tuple[int, ...] | None = Field(None, min_length=1)
+    seeds: Seeds | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -65,6 +79,8 @@ class SystemSettings(Settings):
     def _fits_a_folder(cls, value: str) -> str:
         if not _NAME.fullmatch(value):
             raise ValueError("letters, digits, '-' and '_'")
+        if value == TRUTH:
+            raise ValueError(f"another name: the table calls the true amounts '{TRUTH}'")
         return value
 
     @property
@@ -75,9 +91,10 @@ class SystemSettings(Settings):
     @property
     def members(self) -> tuple[str, ...]:
         """Names of the systems that it averages; empty where it is no ensemble."""
-        if self.component.name != ENSEMBLE:
+        members = self.component.options.get("members", ())
+        if self.component.name != ENSEMBLE or not isinstance(members, list | tuple):
             return ()
-        return tuple(str(m) for m in self.component.options.get("members", ()))
+        return tuple(map(str, members))
 
     @property
     def has_chance(self) -> bool:
@@ -112,6 +129,17 @@ class TimingSettings(Settings):
     rounds: int = Field(2, ge=1)
 
 
+def run_name(system: str, seed: int | None) -> str:
+    """Return what a run of a system is called, after its seed where chance has a part in it.
+
+    Examples
+    --------
+    >>> run_name("unet", 0), run_name("otsu", None)
+    ('unet-s0', 'otsu')
+    """
+    return system if seed is None else f"{system}-s{seed}"
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One training (or fit) of one system.
@@ -139,7 +167,7 @@ class Run:
     @property
     def name(self) -> str:
         """Name of the run: of its folder under ``models/``, and part of its label map's."""
-        return self.system if self.seed is None else f"{self.system}-s{self.seed}"
+        return run_name(self.system, self.seed)
 
     @property
     def labels(self) -> str:
@@ -191,7 +219,7 @@ class CompareSettings(Settings):
     """
 
     systems: tuple[SystemSettings, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: Seeds = (0,)
     train: dict[str, Any] = Field(default_factory=dict)
     patch_px: int = Field(128, ge=1)
     timing: TimingSettings = TimingSettings()
@@ -201,9 +229,21 @@ class CompareSettings(Settings):
     threads: int | None = Field(None, ge=1)
     n_samples: int = Field(3, ge=0, le=20)
 
+    @field_validator("train")
+    @classmethod
+    def _holds_for_all(cls, value: dict[str, Any]) -> dict[str, Any]:
+        own = sorted(value.keys() & set(_OF_A_RUN))
+        if own:
+            raise ValueError(
+                f"it has '{own[0]}', which it cannot set for all: the network of a system is its "
+                "'method', and 'seeds' stand beside 'systems'"
+            )
+        return value
+
     @model_validator(mode="after")
     def _systems_fit(self) -> CompareSettings:
         known: dict[str, tuple[int, ...]] = {}
+        taken: dict[str, str] = {}
         for system in self.systems:
             if system.name in known:
                 raise ValueError(f"two systems are called '{system.name}'")
@@ -215,6 +255,13 @@ class CompareSettings(Settings):
                     "stand beside it, and the split under 'compare.train'"
                 )
             known[system.name] = self._seeds_of(system)
+            for name in (run_name(system.name, seed) for seed in known[system.name] or (None,)):
+                if name in taken:
+                    raise ValueError(
+                        f"a run of '{taken[name]}' and one of '{system.name}' would both be called "
+                        f"'{name}'; give one of the systems another name"
+                    )
+                taken[name] = system.name
         return self
 
     def _seeds_of(self, system: SystemSettings) -> tuple[int, ...]:
@@ -265,7 +312,7 @@ class CompareSettings(Settings):
                 changes: dict[str, Any] = {"seed": settings.seed if seed is None else seed}
                 if method.name not in (*CLASSICAL, ENSEMBLE):
                     changes["network"] = method
-                members = tuple(f"{member}-s{seed}" for member in system.members)
+                members = tuple(run_name(member, seed) for member in system.members)
                 train = settings.model_copy(update=changes)
                 found.append(Run(system.name, seed, method, train, members))
         return tuple(found)

@@ -10,10 +10,9 @@ from tomolith.core import Grid
 from tomolith.learn.comparison.result import ImageScore, SystemResult
 from tomolith.learn.comparison.timing import Timing
 from tomolith.measure.confusion import ConfusionRecord
-from tomolith.measure.rows import CompareRow
+from tomolith.measure.rows import TRUTH, CompareRow
 
 N_IMAGES = 5
-TRUTH = "truth"
 
 Name = tuple[str, str, str, str]  # quantity, convention, class, unit
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
 from tomolith.errors import InputError
@@ -47,7 +49,7 @@ class DoubleConv(nn.Sequential):
             layers.append(nn.Conv2d(source, n_out, 3, padding=1, bias=norm == "none"))
             layers.append(make_norm(norm, n_out))
             layers.append(nn.ReLU(inplace=True))
-        if dropout > 0:
+        if dropout:
             layers.append(nn.Dropout2d(dropout))
         super().__init__(*layers)
 
@@ -85,7 +87,25 @@ def check_input(image: Tensor, *, in_channels: int, divisor: int, is_3d: bool = 
         )
 
 
-def check_counts(in_channels: int, n_classes: int) -> None:
-    """Raise ``ValueError`` where a network could not be built at all."""
+def check_counts(in_channels: int, n_classes: int, **counts: int | Iterable[int]) -> None:
+    """Raise ``ValueError`` where a network could not be built at all, or would be empty.
+
+    Parameters
+    ----------
+    in_channels, n_classes
+        Channels of the input, and of the logits.
+    counts
+        Options of the network by name, of which each number has to be 1 or more.
+
+    Examples
+    --------
+    >>> check_counts(1, 3, channels=(16, 0))
+    Traceback (most recent call last):
+    ...
+    ValueError: channels is (16, 0); at least 1 is needed
+    """
     if in_channels < 1 or n_classes < 2:
         raise ValueError(f"{in_channels} input channels and {n_classes} classes")
+    for name, count in counts.items():
+        if any(n < 1 for n in ([count] if isinstance(count, int) else count)):
+            raise ValueError(f"{name} is {count}; at least 1 is needed")

@@ -92,8 +92,7 @@ class Ensemble(nn.Module):
         self.in_channels, self.n_classes = in_channels, n_classes
         self.weights = tuple(float(w) / math.fsum(weights) for w in weights)
         self.members = nn.ModuleList(
-            NETWORKS.build(Component.model_validate(member), in_channels, n_classes)
-            for member in members
+            NETWORKS.build(Component.of(member), in_channels, n_classes) for member in members
         )
         if any(has_depth(member) for member in self.members):
             raise ValueError("a member sees cubes of a volume; all members have to see slices")

@@ -62,7 +62,7 @@ class FCN(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        check_counts(in_channels, n_classes)
+        check_counts(in_channels, n_classes, head_channels=head_channels)
         widths = tuple(channels)
         check_stages(widths)
         self.in_channels, self.n_classes = in_channels, n_classes

@@ -261,12 +261,12 @@ class LocalUNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if local_px < 1 or local_px % 2**depth:
-            raise ValueError(f"local_px is {local_px}; it must be a multiple of {2**depth}")
-        self.in_channels, self.divisor, self.context_px = in_channels, local_px, local_px - 1
         self.unet = UNet(
             in_channels, n_classes, channels=channels, depth=depth, norm=norm, dropout=dropout
         )
+        if local_px < 1 or local_px % 2**depth:
+            raise ValueError(f"local_px is {local_px}; it must be a multiple of {2**depth}")
+        self.in_channels, self.divisor, self.context_px = in_channels, local_px, local_px - 1
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (B, n_classes, H, W) of ``image`` (B, in_channels, H, W)."""

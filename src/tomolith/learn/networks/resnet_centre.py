@@ -65,7 +65,7 @@ class Resnet18Centre(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_counts(in_channels, n_classes)
+        check_counts(in_channels, n_classes, channels=channels)
         if local_px % 2 or every_px < 1 or (every_px > 1 and every_px % 2) or every_px > local_px:
             raise ValueError(
                 f"local_px is {local_px} and every_px {every_px}; both must be even "

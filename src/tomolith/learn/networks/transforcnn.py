@@ -96,7 +96,7 @@ class TransforCNN(nn.Module):
         sub_patch_px: int = 16,
     ) -> None:
         super().__init__()
-        check_counts(in_channels, n_classes)
+        check_counts(in_channels, n_classes, channels=channels)
         if units < 2 or units % 2 or heads < 1 or TOKEN_DIMS % heads:
             raise ValueError(
                 f"units is {units} and heads {heads}; units must be even, "

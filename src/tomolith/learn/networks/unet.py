@@ -57,9 +57,9 @@ class UNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_counts(in_channels, n_classes)
-        if channels < 1 or not 1 <= depth <= 8:
-            raise ValueError(f"channels is {channels} and depth {depth}; depth may be 1 to 8")
+        check_counts(in_channels, n_classes, channels=channels)
+        if not 1 <= depth <= 8:
+            raise ValueError(f"depth is {depth}; it may be 1 to 8")
         self.in_channels, self.n_classes = in_channels, n_classes
         self.divisor = 2**depth
         self.context_px = _context_px(depth)

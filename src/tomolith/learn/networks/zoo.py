@@ -36,7 +36,6 @@ class _Zoo(Wrapped):
         encoder: str,
         divisor: int = 32,
     ) -> None:
-        check_counts(in_channels, n_classes)
         try:
             net = make(
                 encoder_name=encoder,
@@ -108,6 +107,7 @@ class UNetPlusPlus(_Zoo):
         encoder: str = "resnet34",
         channels: Sequence[int] = (256, 128, 64, 32, 16),
     ) -> None:
+        check_counts(in_channels, n_classes, channels=channels)
         make = partial(_library().UnetPlusPlus, decoder_channels=tuple(channels))
         super().__init__(make, in_channels, n_classes, encoder=encoder)
 
@@ -156,6 +156,9 @@ class DeepLabV3(_Pooled):
         rates: Sequence[int] = (12, 24, 36),
         dropout: float = 0.5,
     ) -> None:
+        check_counts(in_channels, n_classes, channels=channels, rates=rates)
+        if len(rates) != 3:
+            raise ValueError(f"rates is {list(rates)}; it holds three numbers, one a branch")
         make = partial(
             _library().DeepLabV3,
             decoder_channels=channels,
@@ -206,6 +209,9 @@ class MANet(_Zoo):
         channels: Sequence[int] = (256, 128, 64, 32, 16),
         attention_channels: int = 64,
     ) -> None:
+        check_counts(
+            in_channels, n_classes, channels=channels, attention_channels=attention_channels
+        )
         make = partial(
             _library().MAnet,
             decoder_channels=tuple(channels),
@@ -247,6 +253,7 @@ class SegFormer(_Zoo):
     def __init__(
         self, in_channels: int, n_classes: int, *, encoder: str = "mit_b0", channels: int = 256
     ) -> None:
+        check_counts(in_channels, n_classes, channels=channels)
         make = partial(_library().Segformer, decoder_segmentation_channels=channels)
         super().__init__(make, in_channels, n_classes, encoder=encoder)
 
@@ -290,6 +297,7 @@ class UPerNet(_Pooled):
         encoder: str = "tu-swin_tiny_patch4_window7_224",
         channels: int = 512,
     ) -> None:
+        check_counts(in_channels, n_classes, channels=channels)
         # Swin is drawn for one size of image unless told otherwise
         any_size = {"strict_img_size": False} if encoder.startswith("tu-swin") else {}
         make = partial(_library().UPerNet, decoder_channels=channels, **any_size)
