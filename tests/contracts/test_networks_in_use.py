@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,12 @@ from tomolith.learn.sliding import blend_slices
 from tomolith.learn.weights import load_into, read_tensors, write_tensors
 
 NAMES = NETWORKS.names()
+# exported in CI, too: of each kind of network one that takes seconds, not minutes
+MIXED = ("dynunet", "residual_unet", "segnet", "transforcnn")
+IN_CI = {
+    "fp32": (*MIXED, "local_unet", "mcd_unet", "resnet18_centre", "unet", "ynet"),
+    "mixed": MIXED,
+}
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "networks.md"
 
 
@@ -109,12 +116,14 @@ def test_pytorch_runs_it_in_every_precision(name, precision):
     assert_same_labels(TorchBackend(net, shaped(net, 2, 1, 64, 64), precision=precision), net)
 
 
+def exports():
+    for precision, name in product(IN_CI, NAMES):
+        marks = [pytest.mark.slow_ci] if name in IN_CI[precision] else []
+        yield pytest.param(name, precision, marks=marks, id=f"{precision}-{name}")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.slow_ci) if n == "residual_unet" else n for n in NAMES],
-)
-@pytest.mark.parametrize("precision", ["fp32", "mixed"])
+@pytest.mark.parametrize(("name", "precision"), exports())
 def test_openvino_gives_the_same_labels(name, precision):
     try:
         require("openvino", extra="fast")

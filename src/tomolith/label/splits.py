@@ -41,6 +41,11 @@ class SplitSettings(Settings):
         volume, and of validation beside test.  Sections have no neighbours, so no gap.
     seed
         For drawing slices.
+
+    Examples
+    --------
+    >>> SplitSettings(validation=300, test=["run-1", "run-2[9-11]"]).validation
+    ('300',)
     """
 
     by: Literal["auto", "slice", "block"] = "auto"

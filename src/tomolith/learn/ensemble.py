@@ -158,6 +158,20 @@ def ensemble(
         The weights of a member are damaged.
     DiskError
         ``folder`` cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tomolith.core import PRESETS, Normalisation
+    >>> unet = Component(name="unet", options={"channels": 2, "depth": 2})
+    >>> binary = PRESETS["li-binary"]
+    >>> members = [
+    ...     ModelBundle(unet, binary, None, False, Normalisation(), 1, 16, weights=net.state_dict())
+    ...     for net in (NETWORKS.build(unet, 1, 2), NETWORKS.build(unet, 1, 2))
+    ... ]
+    >>> folder, settings = Path(tempfile.mkdtemp()), EnsembleSettings(weights=[1, 3], threads=1)
+    >>> ensemble(members, settings, folder).weights, ModelBundle.load(folder).network.name
+    ((0.25, 0.75), 'ensemble')
     """
     check_fusion(members, settings)
     common = _common_test if _are_of_several_planes(members) else _common_split

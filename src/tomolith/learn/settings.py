@@ -26,6 +26,11 @@ class NormalisationSettings(Settings):
         ``"zscore"`` subtracts its mean and divides by its standard deviation.
     low_percent, high_percent
         Percentiles of the scan's grey values.
+
+    Examples
+    --------
+    >>> NormalisationSettings(low_percent=2).normalisation()
+    Normalisation(method='percentile', low_percent=2.0, high_percent=99.0)
     """
 
     method: Literal["percentile", "zscore"] = "percentile"

@@ -124,6 +124,24 @@ def train(
         A checkpoint in ``folder`` is damaged.
     DiskError
         ``folder`` cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tomolith.core import PRESETS, IntensityStats, LabelMap, Volume
+    >>> truth = np.zeros((6, 32, 32), np.uint8)
+    >>> truth[:, 8:24, 8:24] = 1
+    >>> grid, grey = Grid(truth.shape, None), 50 + 100 * truth
+    >>> labels = LabelMap(Volume(truth, grid), PRESETS["li-binary"])
+    >>> example = Example("a", Volume(grey, grid), labels, (IntensityStats.of_sample(grey),))
+    >>> unet = {"name": "unet", "channels": 2, "depth": 2}
+    >>> settings = TrainSettings(
+    ...     network=unet, epochs=1, patch_px=16, patches_per_epoch=8, device="cpu", threads=1
+    ... )
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> result = train([example], settings, folder, schema=labels.schema)
+    >>> result.stopped, result.split.validation[0].z_start, (folder / "model.yaml").is_file()
+    ('epochs', 3, True)
     """
     if start is not None:
         start.check(settings, schema)

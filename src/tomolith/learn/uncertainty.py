@@ -224,6 +224,13 @@ def with_fixed_dropout(network: nn.Module) -> nn.Module:
     ------
     InputError
         The network has no dropout layer.
+
+    Examples
+    --------
+    >>> net = with_fixed_dropout(nn.Sequential(nn.Dropout(0.5)).eval())
+    >>> found = net(torch.ones(1, 64))
+    >>> torch.equal(found, net(torch.ones(1, 64))), found.unique().tolist()
+    (True, [0.0, 2.0])
     """
     mean = network.network if isinstance(network, MembersApart) else network
     disagrees = isinstance(mean, HasMembers) and len(mean.weights) > 1

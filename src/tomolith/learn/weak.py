@@ -255,6 +255,16 @@ def unlabelled_sampler(
     ------
     InputError
         Nothing is left that is unlabelled.
+
+    Examples
+    --------
+    >>> from tomolith.core import PRESETS, Grid, IntensityStats, Volume
+    >>> image = Volume(np.zeros((2, 32, 32), np.uint8), Grid((2, 32, 32), None))
+    >>> stats = (IntensityStats.of_sample(np.arange(9)),)
+    >>> scan = Example.without_labels("a", image, PRESETS["li-binary"], stats=stats)
+    >>> settings, parts = TrainSettings(batch=4, patch_px=16), Split((), ())
+    >>> unlabelled_sampler([scan], [], parts, settings=settings, n_steps=3, n_slices=9).n_patches
+    12
     """
     free = _free_tiles(examples, slices, parts, gap=settings.split.gap)
     if not free:

@@ -48,7 +48,16 @@ def write_figures(root: Path) -> tuple[Path, ...]:
 
 
 def tables(comparison: Comparison) -> list[Table]:
-    """Return the tables of the page: scores, classes, images, amounts, cost."""
+    """Return the tables of the page: scores, classes, images, amounts, cost.
+
+    Examples
+    --------
+    >>> row = CompareRow("u", "all", "iou", "pooled", "", 0.9512, 0.0031, "", 3.0)
+    >>> system = SystemFiles("u", "unet", (("u-s0", 0), ("u-s1", 1), ("u-s2", 2)))
+    >>> scores, *_ = tables(Comparison((row,), (system,), (), "truth", "a machine"))
+    >>> scores.columns[:2], scores.rows[0].cells[:2]
+    (('seeds', 'mIoU, pooled'), ('3', '0.951 ± 0.003'))
+    """
     found = [
         _scores_table(comparison),
         *(_class_table(comparison, metric) for metric in ("iou", "f1")),

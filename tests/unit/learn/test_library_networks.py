@@ -16,6 +16,10 @@ from tomolith.learn.networks import NETWORKS
 from tomolith.learn.networks.fcn import FCN
 from tomolith.learn.networks.segnet import _unpool
 from tomolith.learn.optimise import mix_precision
+from tomolith.learn.weights import load_into, read_tensors, write_tensors
+
+# the default encoder: timm has no smaller Swin
+SWIN = Component(name="upernet", options={"channels": 16})
 
 
 def reach_px(net, side):
@@ -157,13 +161,33 @@ def test_a_network_that_pools_over_the_patch_trains_on_a_batch_of_one(name):
 
 
 def test_upernet_takes_swin_at_any_size():
-    net = build(Component(name="upernet", options={"channels": 16}))
+    net = build(SWIN)
     images = torch.randn(2, 1, 64, 96)
     with torch.inference_mode():
         exact = net(images)
         assert exact.shape == (2, 3, 64, 96)
+        for height, width in ((32, 32), (160, 96), (224, 224)):
+            assert net(torch.randn(1, 1, height, width)).shape == (1, 3, height, width)
+        assert torch.equal(net(images), exact)  # nothing is kept of another size
         mix_precision(net, (2, 1, 64, 96))
         assert float((net(images) - exact).abs().max()) < 0.3 * float(exact.std())
+
+
+def test_stored_swin_gives_the_same_logits(tmp_path):
+    net, other = build(SWIN, seed=1), build(SWIN, seed=2)
+    image = torch.randn(1, 1, 160, 96)
+    with torch.inference_mode():
+        exact = net(image)
+        assert not torch.equal(other(image), exact)
+        write_tensors(tmp_path / "weights.safetensors", net.state_dict(), about={})
+        load_into(other, read_tensors(tmp_path / "weights.safetensors")[0], where=tmp_path)
+        assert torch.equal(other(image), exact)
+
+
+def test_swin_learns_at_an_odd_size():
+    net = build(SWIN).train()
+    net(torch.randn(1, 1, 64, 96)).square().mean().backward()
+    assert [n for n, p in net.named_parameters() if p.grad is None] == []
 
 
 def test_an_unknown_encoder_is_refused():

@@ -84,6 +84,21 @@ def compare(
         A latency could not be measured.
     DiskError
         A result cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tomolith.core import PRESETS
+    >>> from tomolith.phantom import PhantomSettings
+    >>> from tomolith.phantom.patches import write_patches
+    >>> root, binary = Path(tempfile.mkdtemp()), PRESETS["li-binary"]
+    >>> patches = PhantomSettings(preset="tiny", n_patches=5, patch_px=32)
+    >>> scan = write_patches(patches, root / "a.zarr", schema=binary)
+    >>> timing = {"patch_px": 32, "max_batch": 1, "seconds": 0.01, "rounds": 1}
+    >>> settings = CompareSettings(systems=["otsu"], timing=timing, device="cpu", threads=1)
+    >>> rows = compare([scan], settings, root, schema=binary)
+    >>> sorted({row.system for row in rows}), (root / "measurements" / "compare.csv").is_file()
+    (['otsu', 'truth'], True)
     """
     base = base or TrainSettings()
     material = Material(tuple(scans), schema, labels, truth)

@@ -30,6 +30,17 @@ def comparison_rows(
         One for each system.
     grid
         Of any scan of the comparison, for the volume of a voxel.
+
+    Examples
+    --------
+    >>> results = [
+    ...     SystemResult(f"unet-s{seed}", "unet", "unet", seed, key="00ff", seconds=seconds)
+    ...     for seed, seconds in enumerate((50.0, 70.0))
+    ... ]
+    >>> timing = Timing("unet", "torch", 128, 0.004, 8, 0.003, 10**9)
+    >>> rows = comparison_rows(results, [timing], grid=Grid((9, 128, 128), None))
+    >>> [(row.seed, row.value) for row in rows if row.quantity == "training_time"]
+    [('0', 50.0), ('1', 70.0), ('all', 60.0)]
     """
     rows: list[CompareRow] = []
     for system in dict.fromkeys(result.system for result in results):

@@ -303,7 +303,7 @@ class SwinUNETR(Wrapped):
 
     Examples
     --------
-    >>> SwinUNETR(1, 3, features=12).divisor  # doctest: +SKIP
+    >>> SwinUNETR(1, 3, features=12).divisor
     32
     """
 

@@ -95,7 +95,7 @@ class UNetPlusPlus(_Zoo):
 
     Examples
     --------
-    >>> UNetPlusPlus(1, 3, encoder="resnet18").divisor  # doctest: +SKIP
+    >>> UNetPlusPlus(1, 3, encoder="resnet18").divisor
     32
     """
 
@@ -142,7 +142,7 @@ class DeepLabV3(_Pooled):
 
     Examples
     --------
-    >>> DeepLabV3(1, 3, encoder="resnet18", channels=32).divisor  # doctest: +SKIP
+    >>> DeepLabV3(1, 3, encoder="resnet18", channels=32).divisor
     8
     """
 
@@ -196,7 +196,7 @@ class MANet(_Zoo):
 
     Examples
     --------
-    >>> MANet(1, 3, encoder="resnet18").divisor  # doctest: +SKIP
+    >>> MANet(1, 3, encoder="resnet18").divisor
     32
     """
 
@@ -246,7 +246,7 @@ class SegFormer(_Zoo):
 
     Examples
     --------
-    >>> SegFormer(1, 3).divisor  # doctest: +SKIP
+    >>> SegFormer(1, 3).divisor
     32
     """
 
@@ -285,7 +285,7 @@ class UPerNet(_Pooled):
 
     Examples
     --------
-    >>> UPerNet(1, 3, encoder="resnet18", channels=32).divisor  # doctest: +SKIP
+    >>> UPerNet(1, 3, encoder="resnet18", channels=32).divisor
     32
     """
 
