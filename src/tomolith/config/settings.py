@@ -85,7 +85,7 @@ def _recipe_error(kind: type[BaseModel], error: ValidationError, where: str) -> 
         return RecipeError(
             f"'{key}' is missing", expected=meaning, where=where, mend=f"add '{key}:'"
         )
-    message = str(first["msg"]).removeprefix("Value error, ")
+    message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
     value = first.get("input")
     if first["type"] == "too_short":
         least = first["ctx"]["min_length"]
