@@ -59,7 +59,7 @@ def run(extent: Extent) -> Result:
             f"A step of `residual_unet_3d` sees one cube of {CUBE_PX} voxels, in which only the "
             "hand-labelled slices, about one in five, count; one of the others sees "
             f"{base['train']['batch']} patches of {base['train']['patch_px']} pixels, of which "
-            "every pixel counts. Within minutes on a CPU it has hardly begun to learn.",
+            "every pixel counts.",
         ],
         arguments=extent.arguments,
         circumstances=more,
