@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from tomolith.label.splits import Split
 from tomolith.learn.bundle import ModelBundle
 from tomolith.report.compared import Comparison, SystemFiles, read_comparison
 from tomolith.report.comparison import tables
+from tomolith.report.study_files import read_log
 
 RECIPES = Path(__file__).resolve().parent / "recipes"
 # What a time limit takes the place of.
@@ -253,8 +253,14 @@ def note_commit(folder: Path) -> None:
 def circumstances_of(*outcomes: Outcome) -> list[tuple[str, str]]:
     """Return the rows that tell seeds, threads and the commits of the trainings."""
     seeds = sorted({s for o in outcomes for s in o.study.recipe.compare.seeds})
-    commits = [c for o in outcomes for c in (o.folder / "commits.txt").read_text().splitlines()]
-    threads = outcomes[0].extent.threads
+    return training_rows([o.folder for o in outcomes], seeds, outcomes[0].extent.threads)
+
+
+def training_rows(
+    folders: Sequence[Path], seeds: Sequence[int], threads: int | None
+) -> list[tuple[str, str]]:
+    """Return the rows that tell seeds, threads and the commits noted in some folders."""
+    commits = [c for f in folders for c in (f / "commits.txt").read_text().splitlines()]
     return [
         ("trained at commit", ", ".join(dict.fromkeys(commits))),
         ("seeds", ", ".join(str(seed) for seed in seeds)),
@@ -340,10 +346,13 @@ def _seen(outcome: Outcome, system: SystemFiles) -> str:
     log = None if folder is None else folder / "log.csv"
     if log is None or not log.exists():
         return "–"
-    with log.open() as file:
-        n_steps = int(list(csv.DictReader(file))[-1]["step"])
     settings = ModelBundle.load(log.parent).settings
-    return "–" if settings is None else f"{n_steps * settings.batch:,}"
+    return "–" if settings is None else f"{last_step(log) * settings.batch:,}"
+
+
+def last_step(log: Path) -> int:
+    """Return how many steps a training had, by its ``log.csv``."""
+    return int(read_log(log)["step"][-1] or 0)
 
 
 def rank_words(outcome: Outcome, networks: Sequence[str]) -> str:

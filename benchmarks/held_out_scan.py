@@ -10,9 +10,11 @@ from typing import Any
 import yaml
 
 from benchmarks.common import table
-from benchmarks.comparisons import RECIPES
+from benchmarks.comparisons import RECIPES, note_commit, training_rows
 from benchmarks.extent import Extent
 from tomolith.app.run import run_study
+from tomolith.app.steps import STEPS
+from tomolith.app.steps.base import is_done
 from tomolith.app.study import Study
 
 RECIPE = "plane_fusion"
@@ -54,6 +56,8 @@ def run_scores(recipe: Mapping[str, Any], folder: Path) -> Scores:
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     study = Study.load(path)
+    if "train" in recipe and not is_done(STEPS["train"], study):
+        note_commit(folder)
     run_study(study, say=print, until="evaluate")
     with (study.measurements / "scores.csv").open() as file:
         rows = [
@@ -75,9 +79,7 @@ def score_table(scores: Mapping[str, Scores], of_what: str) -> str:
 
 
 def circumstances_of(extent: Extent, folder: Path) -> list[tuple[str, str]]:
-    """Return the rows that tell seeds, threads and the commits of the trainings."""
-    return [
-        ("trained at commit", ", ".join((folder / "commits.txt").read_text().splitlines())),
-        ("seeds", "0"),
-        ("threads of the networks", str(extent.threads or "all cores")),
-    ]
+    """Return the rows that tell seeds, threads and the commits of the trainings in ``folder``."""
+    return training_rows(
+        sorted(path.parent for path in folder.rglob("commits.txt")), [0], extent.threads
+    )

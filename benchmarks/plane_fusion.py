@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Result
-from benchmarks.comparisons import note_commit
 from benchmarks.extent import Extent, work_folder
 from benchmarks.held_out_scan import (
     RECIPE,
@@ -29,7 +28,6 @@ SHOWN = (("yz",), ("xz",), ("xy", "xz", "yz"))  # to the U-Net that learnt from 
 def run(extent: Extent) -> Result:
     """Train a network for each plane, fuse them, and return the page."""
     with work_folder(extent, RECIPE) as folder:
-        note_commit(folder)
         base = load_recipe(extent)
         parts = [
             f"**`{name}`, learnt from the planes that are predicted: IoU**\n\n"

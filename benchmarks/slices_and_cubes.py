@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from benchmarks.common import Result
-from benchmarks.comparisons import note_commit
+from benchmarks.comparisons import last_step
 from benchmarks.extent import Extent, folder_name, work_folder
 from benchmarks.held_out_scan import (
     Scores,
@@ -40,7 +39,6 @@ SYSTEMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 def run(extent: Extent) -> Result:
     """Train each network, and return the page."""
     with work_folder(extent, "slices_and_cubes") as folder:
-        note_commit(folder)
         base = load_recipe(extent)
         found = {name: _scores(base, name, folder) for name in SYSTEMS}
         more = circumstances_of(extent, folder)
@@ -72,11 +70,6 @@ def _scores(base: Mapping[str, Any], name: str, folder: Path) -> Scores:
     split = {**base["train"]["split"], "gap": train.pop("gap")}
     recipe = {**base, "train": {**base["train"], **train, "split": split}}
     own = folder / folder_name(name)
-    return {**run_scores(recipe, own), "steps": f"{_steps(own / 'study'):,}"}
-
-
-def _steps(study: Path) -> int:
-    """Return how many steps the training of a study's only model had."""
-    (log,) = study.glob("models/*/log.csv")
-    with log.open() as file:
-        return int(list(csv.DictReader(file))[-1]["step"])
+    found = run_scores(recipe, own)
+    (log,) = own.glob("study/models/*/log.csv")
+    return {**found, "steps": f"{last_step(log):,}"}

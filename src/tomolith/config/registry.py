@@ -192,7 +192,7 @@ class Registry:
         except _REFUSALS as error:
             found = ", ".join(f"{name}: {value!r}" for name, value in options.items())
             known = ", ".join(self.options(component.name)) or "none"
-            what = f"{self.kind} '{component.name}'{' with ' * bool(found)}{found}"
+            what = f"{self.kind} '{component.name}'" + (f" with {found}" if found else "")
             raise RecipeError(
                 f"{what} cannot be built: {str(error) or type(error).__name__}",
                 mend=f"correct its options; it takes {known}",

@@ -11,7 +11,7 @@ from torch import nn
 from tomolith.core import ClassSchema
 from tomolith.errors import RecipeError, TomolithError
 from tomolith.label.filters import check_pairs
-from tomolith.learn.comparison.settings import Run
+from tomolith.learn.comparison.run import Run
 from tomolith.learn.gap import check_gap
 from tomolith.learn.losses import LOSSES
 from tomolith.learn.networks import NETWORKS

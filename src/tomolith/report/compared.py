@@ -22,7 +22,7 @@ class SystemFiles:
     """One system: its method, its runs as (name, seed), and how its probabilities keep their word.
 
     ``reliability`` is that of all its runs together; ``None`` where there are no probabilities.
-    ``weights`` are those of an ensemble's members, for each run.
+    ``weights`` are those of an ensemble's members, for each run; empty where they are not known.
     """
 
     name: str
@@ -60,10 +60,10 @@ class SystemFiles:
         'unet alone (seed 0), 0.30 unet + 0.70 ynet (seed 1)'
         """
         texts = [_weights_text(weights) for weights in self.weights]
-        if len(set(texts)) < 2:
-            return "".join(texts[:1])
-        seeds = (seed for _, seed in self.runs)
-        return ", ".join(f"{t} (seed {seed})" for t, seed in zip(texts, seeds, strict=True))
+        if len(set(texts)) == 1:
+            return texts[0]
+        found = zip(texts, self.runs, strict=True) if texts else ()
+        return ", ".join(f"{text} (seed {seed})" for text, (_, seed) in found if text)
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def _plain(row: CompareRow | None, form: str, factor: float = 1.0) -> str:
 
 def weight_notes(comparison: Comparison) -> list[str]:
     """Return a sentence for each ensemble: how much each of its members weighs."""
-    return [f"Weights of {s.name}: {s.weights_text}." for s in comparison.ranked if s.weights]
+    return [f"Weights of {s.name}: {t}." for s in comparison.ranked if (t := s.weights_text)]
 
 
 def notes(comparison: Comparison) -> list[str]:

@@ -110,6 +110,13 @@ def test_the_weights_of_an_ensemble_are_told_below_the_tables(tmp_path):
     assert told == ["Weights of both: unet alone (seed 0), 0.20 unet + 0.80 t-net (seed 1)."]
 
 
+def test_weights_that_an_older_run_did_not_keep_are_not_told():
+    runs = (("both-s0", 0), ("both-s1", 1))
+    known = (("unet", 0.2), ("t-net", 0.8))
+    told = [SystemFiles("both", "ensemble", runs, weights=w) for w in (((), known), ((), ()))]
+    assert [system.weights_text for system in told] == ["0.20 unet + 0.80 t-net (seed 1)", ""]
+
+
 def test_the_calibration_error_stands_in_the_table_where_there_is_one():
     scores = tables(trusted())[0]
     assert scores.columns[-1] == "calibration error"

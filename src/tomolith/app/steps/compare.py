@@ -10,7 +10,8 @@ from tomolith.app.study import Study
 from tomolith.config import settings_hash
 from tomolith.errors import InputError
 from tomolith.label.split_checks import most_held_out
-from tomolith.learn.comparison.settings import CompareSettings, Run
+from tomolith.learn.comparison.run import Run
+from tomolith.learn.comparison.settings import CompareSettings
 from tomolith.learn.settings import TrainSettings
 
 

@@ -18,13 +18,14 @@ from tomolith.learn.bundle import ModelBundle
 from tomolith.learn.comparison.labellers import Labeller, NetworkLabeller, fit_classical
 from tomolith.learn.comparison.material import Material
 from tomolith.learn.comparison.result import FILE, SystemResult
+from tomolith.learn.comparison.run import Run
 from tomolith.learn.comparison.score import (
     has_labels,
     label_test_slices,
     score_images,
     score_run,
 )
-from tomolith.learn.comparison.settings import CompareSettings, Run, ensemble_options
+from tomolith.learn.comparison.settings import CompareSettings, ensemble_options
 from tomolith.learn.comparison.table import comparison_rows
 from tomolith.learn.comparison.timing import Timing, machine, time_systems
 from tomolith.learn.settings import TrainSettings
@@ -151,7 +152,7 @@ def describe(
             "runs": [[r.run, r.seed] for r in results if r.system == name],
             "engine": timed[name].engine,
             "patch_px": timed[name].patch_px,
-            "weights": [r.weights for r in results if r.system == name and r.weights],
+            "weights": [r.weights for r in results if r.system == name],
             "reliability": [
                 asdict(r.reliability) for r in results if r.system == name and r.reliability
             ],

@@ -24,7 +24,8 @@ from tomolith.learn.classical import (
     fit_forest,
 )
 from tomolith.learn.comparison.material import Material
-from tomolith.learn.comparison.settings import Run, classical_options
+from tomolith.learn.comparison.run import Run
+from tomolith.learn.comparison.settings import classical_options
 from tomolith.learn.cubes import cube_logits
 from tomolith.learn.examples import neighbours
 from tomolith.learn.optimise import has_depth

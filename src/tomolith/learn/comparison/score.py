@@ -15,7 +15,7 @@ from tomolith.label.splits import Split
 from tomolith.learn.comparison.labellers import Labeller
 from tomolith.learn.comparison.material import Material
 from tomolith.learn.comparison.result import ImageScore
-from tomolith.learn.comparison.settings import Run
+from tomolith.learn.comparison.run import Run
 from tomolith.measure.evaluate import EvaluateSettings, Pair, Scores, evaluate
 from tomolith.store.scan import LabelWriter, Scan
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tomolith.config import Component, Settings, did_you_mean, parse_settings
 from tomolith.errors import RecipeError
+from tomolith.learn.comparison.run import CLASSICAL, ENSEMBLE, THRESHOLDS, Run, run_name
 from tomolith.learn.ensemble_settings import EnsembleSettings
 from tomolith.learn.networks import NETWORKS
 from tomolith.learn.settings import PredictSettings, TrainSettings
@@ -19,14 +19,11 @@ from tomolith.measure.rows import TRUTH
 if TYPE_CHECKING:
     from tomolith.learn.classical.forest import ForestSettings
 
-THRESHOLDS = ("otsu", "multi_otsu")
-CLASSICAL = (*THRESHOLDS, "random_forest")
-ENSEMBLE = "ensemble"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-# these decide what is learnt from and tested on, and so must be the same for all systems
-_COMMON = ("split", "network", "seed")
 # these differ from run to run, and so mean nothing for all of them
 _OF_A_RUN = ("network", "seed")
+# and no system may have its own of these: all learn from and are tested on the same slices
+_COMMON = ("split", *_OF_A_RUN)
 
 
 def _each_once(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -127,67 +124,6 @@ class TimingSettings(Settings):
     max_batch: int = Field(32, ge=1)
     seconds: float = Field(1.0, gt=0)
     rounds: int = Field(2, ge=1)
-
-
-def run_name(system: str, seed: int | None) -> str:
-    """Return what a run of a system is called, after its seed where chance has a part in it.
-
-    Examples
-    --------
-    >>> run_name("unet", 0), run_name("otsu", None)
-    ('unet-s0', 'otsu')
-    """
-    return system if seed is None else f"{system}-s{seed}"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One training (or fit) of one system.
-
-    Parameters
-    ----------
-    system
-        Name of the system.
-    seed
-        ``None`` where there is no chance in it.
-    method
-        The network or classical method, with options.
-    train
-        All settings of its training.
-    members
-        Runs that it averages, by name.
-    """
-
-    system: str
-    seed: int | None
-    method: Component
-    train: TrainSettings
-    members: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Name of the run: of its folder under ``models/``, and part of its label map's."""
-        return run_name(self.system, self.seed)
-
-    @property
-    def labels(self) -> str:
-        """Name of its label map."""
-        return f"compare-{self.name}"
-
-    @property
-    def is_classical(self) -> bool:
-        """Whether it is fitted anew where it is needed, and has no weights."""
-        return self.method.name in CLASSICAL
-
-    @property
-    def has_probabilities(self) -> bool:
-        """Whether it says how sure it is."""
-        return self.method.name not in THRESHOLDS
-
-    @property
-    def is_ensemble(self) -> bool:
-        """Whether it averages other runs."""
-        return self.method.name == ENSEMBLE
 
 
 class CompareSettings(Settings):

@@ -30,7 +30,8 @@ from tomolith.learn.comparison.cost import count_flops, count_parameters
 from tomolith.learn.comparison.labellers import Labeller, NetworkLabeller, fit_classical
 from tomolith.learn.comparison.material import Material
 from tomolith.learn.comparison.memory import peak_bytes, reset_peak
-from tomolith.learn.comparison.settings import CompareSettings, Run
+from tomolith.learn.comparison.run import Run
+from tomolith.learn.comparison.settings import CompareSettings
 from tomolith.learn.optimise import has_depth
 from tomolith.learn.settings import TrainSettings
 from tomolith.store.atomic import write_text
