@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
@@ -241,7 +242,7 @@ def speed_png(comparison: Comparison, colours: dict[str, str]) -> bytes:
         axes.errorbar(latency.value, score.value, yerr=score.sd, color=colour, capsize=2.5)
         dots.append(Dot(system.name, latency.value, score.value, area))
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
+    _plain_ticks(axes.xaxis)
     axes.margins(x=0.25, y=0.15)
     axes.set(xlabel="latency of one patch (ms)", ylabel="mean IoU, pooled")
     _plain(axes, "both")
@@ -278,9 +279,7 @@ def curves_png(root: Path, comparison: Comparison, colours: dict[str, str]) -> b
         return None
     iou.set(ylabel="mean IoU, validation slices", ylim=_window(late))
     loss.set(xlabel="epoch", ylabel="training loss, each of its own kind", yscale="log")
-    loss.yaxis.set_major_formatter("{x:g}")
-    loss.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    loss.yaxis.set_minor_formatter(NullFormatter())
+    _plain_ticks(loss.yaxis)
     loss.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(frameon=False, fontsize=9, loc="outside right upper")
     for axes in (iou, loss):
@@ -306,6 +305,13 @@ def _points(log: Mapping[str, Sequence[float | None]], name: str) -> list[tuple[
     """Return epoch and value of each epoch that has one."""
     pairs = zip(log.get("epoch", ()), log.get(name, ()), strict=False)
     return [(x, y) for x, y in pairs if x is not None and y is not None and math.isfinite(y)]
+
+
+def _plain_ticks(axis: Axis) -> None:
+    """Label 1, 2 and 5 of each decade of a logarithmic axis, without powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _plain(axes: Axes, grid: str) -> None:
